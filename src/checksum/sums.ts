@@ -1,0 +1,33 @@
+/** What the file list and the transfer need of checksums; choose.ts makes the implementations. */
+
+/** Names that may stand in a negotiation list or in --checksum-choice (`xxhash` is read as `xxh64`). */
+export type ChecksumName = 'xxh128' | 'xxh3' | 'xxh64' | 'md5' | 'md4' | 'sha1' | 'none';
+
+/** A checksum with its seeding rules (3-transfer.md 3.4): the two extra forms are what old protocols imply. */
+export type SumVariant = ChecksumName | 'md4-old' | 'md5-legacy';
+
+/** Running digest over content, in the byte order of the wire. Holds an instance of a pool: `release` it. */
+export interface ContentSum {
+  /** Wire length in bytes: 16, 20, 8, or 1 for `none`. */
+  readonly digestLength: number;
+  /** Starts over. */
+  reset(): void;
+  update(data: Uint8Array): void;
+  /** The digest; the buffer is valid until the next call on this object. */
+  digest(): Buffer;
+  /** Gives the instance back; the object must not be used afterwards. */
+  release(): void;
+}
+
+/** Both sums of a transfer, bound to one session's seed (3-transfer.md 3.5 and 6.1). */
+export interface TransferSums {
+  readonly variant: SumVariant;
+  readonly digestLength: number;
+  /** Whole-file sum. One file at a time. */
+  readonly file: ContentSum;
+  /** Ways in which a client may have computed a block's strong sum: 2 for explicit md4 (3-transfer.md 3.5), else 1. */
+  readonly blockVariants: number;
+  /** Strong sum of one block. The buffer is valid until the next call. */
+  blockSum(block: Uint8Array, blockVariant: number): Buffer;
+  release(): void;
+}

@@ -1,0 +1,170 @@
+/**
+ * Every bound on what a peer can make the daemon spend (security.md B), in one record.
+ *
+ * `[limits]` of the configuration overrides a field under the same name. Sizes are bytes, times are milliseconds.
+ * Each field says what it stops and why an honest client never meets it.
+ */
+export interface Limits {
+  /** Sockets open at once (B-1). A session costs about 300 KiB, so the default bounds memory near 150 MiB. */
+  connections: number;
+  /** Connections that have not sent all their arguments (B-1): half-open floods. */
+  handshakes: number;
+  /** Connections per IPv4 address or IPv6 /64; loopback is exempt (B-1). */
+  connectionsPerAddress: number;
+  /** Connections per IPv4 /24 or IPv6 /48 (B-1). */
+  connectionsPerNetwork: number;
+  /** Time to the greeting's first line (B-2). Clients send it at once. */
+  greetingMs: number;
+  /** Time from accept to the module line (B-3). */
+  moduleLineMs: number;
+  /** Time for the authentication answer (B-3): a person may be typing. */
+  authMs: number;
+  /** Time for the whole argument list, both parts (B-5). */
+  argumentsMs: number;
+  /** Silence inside the filter list (B-8). */
+  filterIdleMs: number;
+  /** Time for the whole filter list (B-8). */
+  filterMs: number;
+  /** Accept to the first byte of the file list (B-12). */
+  preTransferMs: number;
+  /** Silence in the middle of block sums (B-17). */
+  sumsIdleMs: number;
+  /** No progress of our output (B-18): a client that never reads. */
+  outputStallMs: number;
+  /** Longest session (B-25); 0 is no limit. */
+  sessionMs: number;
+  /** Time to wait for the peer's end of file after our last byte (1-session.md 6.5). */
+  drainMs: number;
+  /** Bytes read and thrown away after an error before we close (1-session.md 6.5). */
+  drainBytes: number;
+  /** Greeting and module line (1-session.md 2.1). */
+  lineBytes: number;
+  /** Authentication answer line (B-3). */
+  authLineBytes: number;
+  /** `#early_input=` payload (B-4). */
+  earlyInputBytes: number;
+  /** Arguments in both lists together (B-5). */
+  args: number;
+  /** One argument (B-5). */
+  argBytes: number;
+  /** All arguments together (B-5). */
+  argsTotalBytes: number;
+  /** Source arguments that hold wildcards (B-7). */
+  globPatterns: number;
+  /** Directory entries read while expanding wildcards (B-7). */
+  globDirents: number;
+  /** Names that wildcards may expand to (B-7). */
+  globResults: number;
+  /** Rules in a session's filter list, merge files included (B-9). */
+  filterRules: number;
+  /** All filter records together (B-9). */
+  filterBytes: number;
+  /** One filter record (1-session.md 7.1). */
+  filterRecordBytes: number;
+  /** One pattern (1-session.md 7.1). */
+  filterPatternBytes: number;
+  /** Wildmatch steps per byte of pattern plus name (B-10): linear patterns need fewer than 4. */
+  wildmatchStepsPerByte: number;
+  /** One per-directory merge file (B-11). */
+  mergeFileBytes: number;
+  /** Nesting of merge files (B-11). */
+  mergeDepth: number;
+  /** Entries of one session's file list (B-13b). */
+  entries: number;
+  /** Names sent with --files-from (B-13c). */
+  filesFromNames: number;
+  /** One path, as C rsync's MAXPATHLEN - 1 (B-13d). */
+  pathBytes: number;
+  /** Directory depth (B-13d). */
+  depth: number;
+  /** Symbolic links followed while resolving one path (B-13d). */
+  linkHops: number;
+  /** Messages about single files sent to one client (B-13c). */
+  fileMessages: number;
+  /** Hard-link groups of one session (B-13g). */
+  hardLinks: number;
+  /** Block sums kept for one file (B-16); more are read and ignored. */
+  blockSums: number;
+  /** Bytes of block sums kept for one file (B-16). */
+  blockSumBytes: number;
+  /** Block sums announced for one file (B-16); more is an error. */
+  blockSumsRefused: number;
+  /** Candidates compared per offset in the block search (B-14). */
+  matchCandidates: number;
+  /** Times that one file may be requested (B-19): first pass and redo. */
+  sendsPerFile: number;
+  /** Attribute reports per file (B-20). */
+  reportsPerFile: number;
+  /** Name in a request's extra field (B-20). */
+  xnameBytes: number;
+  /** A message frame, other than data, from the client (B-24). */
+  messageBytes: number;
+  /** Frames other than data in one second (B-24). */
+  messagesPerSecond: number;
+  /** Output queued for one session before it waits for the socket (B-18). */
+  outputBytes: number;
+  /** `#list` answer (B-13e). */
+  listingBytes: number;
+  /** Message of the day (B-13e). */
+  motdBytes: number;
+}
+
+const SECOND = 1000;
+const MINUTE = 60 * SECOND;
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+/** Defaults of security.md B. */
+export const DEFAULT_LIMITS: Readonly<Limits> = Object.freeze({
+  connections: 512,
+  handshakes: 64,
+  connectionsPerAddress: 32,
+  connectionsPerNetwork: 128,
+  greetingMs: 5 * SECOND,
+  moduleLineMs: 10 * SECOND,
+  authMs: MINUTE,
+  argumentsMs: 10 * SECOND,
+  filterIdleMs: 15 * SECOND,
+  filterMs: MINUTE,
+  preTransferMs: 90 * SECOND,
+  sumsIdleMs: MINUTE,
+  outputStallMs: 5 * MINUTE,
+  sessionMs: 24 * 60 * MINUTE,
+  drainMs: 5 * SECOND,
+  drainBytes: 16 * MIB,
+  lineBytes: 1022,
+  authLineBytes: 512,
+  earlyInputBytes: 5120,
+  args: 1000,
+  argBytes: 5119,
+  argsTotalBytes: 256 * KIB,
+  globPatterns: 64,
+  globDirents: 200_000,
+  globResults: 100_000,
+  filterRules: 10_000,
+  filterBytes: MIB,
+  filterRecordBytes: 5119,
+  filterPatternBytes: 4095,
+  wildmatchStepsPerByte: 64,
+  mergeFileBytes: 64 * KIB,
+  mergeDepth: 32,
+  entries: 20_000_000,
+  filesFromNames: 2_000_000,
+  pathBytes: 4095,
+  depth: 256,
+  linkHops: 40,
+  fileMessages: 100,
+  hardLinks: 5_000_000,
+  blockSums: 2_000_000,
+  blockSumBytes: 64 * MIB,
+  blockSumsRefused: 2 ** 30,
+  matchCandidates: 8,
+  sendsPerFile: 2,
+  reportsPerFile: 4,
+  xnameBytes: 4095,
+  messageBytes: 5119,
+  messagesPerSecond: 1000,
+  outputBytes: 256 * KIB,
+  listingBytes: 64 * KIB,
+  motdBytes: 64 * KIB,
+});

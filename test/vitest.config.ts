@@ -1,0 +1,13 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    root: import.meta.dirname,
+    include: ['**/*.test.ts'],
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
+    // Interop tests start daemons and clients of their own: two at a time is what a small machine carries.
+    maxWorkers: 2,
+    coverage: { include: ['../src/**'], allowExternal: true },
+  },
+});
