@@ -65,10 +65,17 @@ export interface Limits {
   filterPatternBytes: number;
   /** Wildmatch steps per byte of pattern plus name (B-10): linear patterns need fewer than 4. */
   wildmatchStepsPerByte: number;
+  /**
+   * Wildmatch steps per name, averaged over a session (B-10): stops many costly patterns in one list. 10 000 patterns
+   * like `*.tmp` need 10 000 steps for a name that they do not match.
+   */
+  filterStepsPerName: number;
   /** One per-directory merge file (B-11). */
   mergeFileBytes: number;
   /** Nesting of merge files (B-11). */
   mergeDepth: number;
+  /** Merge rules in force in one directory (B-11): each is an open() per directory. Clients use one to three. */
+  mergeRules: number;
   /** Entries of one session's file list (B-13b). */
   entries: number;
   /** Names sent with --files-from (B-13c). */
@@ -91,6 +98,16 @@ export interface Limits {
   blockSumsRefused: number;
   /** Candidates compared per offset in the block search (B-14). */
   matchCandidates: number;
+  /** Table look-ups of one file's block search: this many per byte of the file … (B-14). Honest searches need fewer than 1. */
+  matchProbesPerByte: number;
+  /** … plus this many. */
+  matchProbesBase: number;
+  /** Bytes of strong sums that one file's block search may compute: this many per byte of the file … (B-15). A full match needs 1. */
+  matchHashPerByte: number;
+  /** … plus this many. */
+  matchHashBase: number;
+  /** Longest block that is searched for; larger ones are read and ignored. Protocols below 30 allow 512 MiB, honest files up to 1 TiB stay below. */
+  matchBlockBytes: number;
   /** Times that one file may be requested (B-19): first pass and redo. */
   sendsPerFile: number;
   /** Attribute reports per file (B-20). */
@@ -107,6 +124,10 @@ export interface Limits {
   listingBytes: number;
   /** Message of the day (B-13e). */
   motdBytes: number;
+  /** Log lines about one session, its last line apart (B-26b). An honest session writes fewer than five. */
+  logLinesPerSession: number;
+  /** Log lines about all sessions in one second (B-26b); the rest is counted. */
+  logLinesPerSecond: number;
 }
 
 const SECOND = 1000;
@@ -146,8 +167,10 @@ export const DEFAULT_LIMITS: Readonly<Limits> = Object.freeze({
   filterRecordBytes: 5119,
   filterPatternBytes: 4095,
   wildmatchStepsPerByte: 64,
+  filterStepsPerName: 20_000,
   mergeFileBytes: 64 * KIB,
   mergeDepth: 32,
+  mergeRules: 64,
   entries: 20_000_000,
   filesFromNames: 2_000_000,
   pathBytes: 4095,
@@ -159,6 +182,11 @@ export const DEFAULT_LIMITS: Readonly<Limits> = Object.freeze({
   blockSumBytes: 64 * MIB,
   blockSumsRefused: 2 ** 30,
   matchCandidates: 8,
+  matchProbesPerByte: 4,
+  matchProbesBase: 2 ** 20,
+  matchHashPerByte: 3,
+  matchHashBase: 4 * MIB,
+  matchBlockBytes: MIB,
   sendsPerFile: 2,
   reportsPerFile: 4,
   xnameBytes: 4095,
@@ -167,4 +195,6 @@ export const DEFAULT_LIMITS: Readonly<Limits> = Object.freeze({
   outputBytes: 256 * KIB,
   listingBytes: 64 * KIB,
   motdBytes: 64 * KIB,
+  logLinesPerSession: 50,
+  logLinesPerSecond: 200,
 });

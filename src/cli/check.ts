@@ -1,0 +1,100 @@
+/** What a configuration amounts to, as text for --check. */
+import type { Config, ModuleConfig } from '../config/config.ts';
+import { formatListenAddress } from '../config/listen-address.ts';
+import { DEFAULT_LIMITS, type Limits } from '../limits.ts';
+import { escapeControls } from '../observe/escape.ts';
+
+/** Defaults that differ from rsync's and matter for security (security.md C). The text sees the effective value. */
+const DIFFERENCES: readonly ((config: Config) => string)[] = [
+  () =>
+    'read only: always; uploads and every option that writes are refused (rsync: read only = yes may be switched off)',
+  () =>
+    'confinement: no path leaves a module, links are never followed out (rsync: use chroot, else client options decide)',
+  ({ timeoutSec }) => `timeout = ${timeoutSec}: cannot be 0, and every phase has a deadline (rsync: 0, none)`,
+  ({ limits }) =>
+    `max connections = ${limits.connections}, per address ${limits.connectionsPerAddress} (rsync: no limit)`,
+  () => 'auth digest: at least sha256 unless a module says otherwise (rsync: no floor)',
+  () => 'secrets files: owner and mode are always checked (rsync: strict modes may be switched off)',
+  () => 'access lists: networks only, names are never looked up (rsync: host names and DNS)',
+  () => 'numeric ids = true unless a module says otherwise (rsync: names are sent when not in a chroot)',
+  () => 'refuse options: a built-in list of accepted options comes first (rsync: all but the listed are accepted)',
+  () => 'per-directory merge files: never read through a link (rsync: followed inside the module)',
+  () => 'log: a client cannot change what is logged (rsync: max verbosity)',
+];
+
+function listed(label: string, items: readonly string[]): string[] {
+  return items.length === 0 ? [] : [`  ${label}: ${items.map(escapeControls).join(', ')}`];
+}
+
+function authLines({ auth }: ModuleConfig): string[] {
+  if (auth === null) {
+    return ['  login: none (anonymous)'];
+  }
+  return [...listed('login: users', auth.users), `  login: digest ${auth.digest} or stronger`];
+}
+
+/** All filter rules in the order in which they are tried, one per line. */
+function ruleLines({ rules }: ModuleConfig): string[] {
+  const rows = (sign: string, items: readonly Buffer[]) =>
+    items.map((item) => `${sign}${escapeControls(item.toString())}`);
+  const fileRow = (sign: string, content: Buffer | null) =>
+    content === null ? [] : [`${sign}(${content.length} bytes of rules from a file)`];
+  const all = [
+    ...rows('', rules.filter),
+    ...fileRow('+ ', rules.includeFrom),
+    ...rows('+ ', rules.include),
+    ...fileRow('- ', rules.excludeFrom),
+    ...rows('- ', rules.exclude),
+  ];
+  return all.length === 0 ? [] : ['  filters, first match wins:', ...all.map((row) => `    ${row}`)];
+}
+
+function moduleLines(module: ModuleConfig): string[] {
+  const switches = [
+    module.list ? '' : 'not listed',
+    module.numericIds ? '' : 'sends names of users and groups',
+    module.mungeSymlinks ? 'munged links are restored' : '',
+    module.ignoreNonreadable ? 'unreadable files are hidden' : '',
+    module.openNoatime ? 'access times are kept' : '',
+  ].filter((text) => text !== '');
+  return [
+    `module ${module.name}`,
+    `  path: ${escapeControls(module.path)}`,
+    ...listed('comment', module.comment === '' ? [] : [module.comment]),
+    ...module.access.table.map((rule, index) => (index === 0 ? `  access: ${rule}` : `          ${rule}`)),
+    ...authLines(module),
+    ...ruleLines(module),
+    ...listed('modes sent', module.outgoingChmod === null ? [] : [module.outgoingChmod.text]),
+    ...listed('refused options', module.refuseOptions),
+    ...listed('uncompressed', module.dontCompress ?? []),
+    ...(module.maxConnections === 0 ? [] : [`  max connections: ${module.maxConnections}`]),
+    `  timeout: ${module.timeoutSec} s`,
+    `  log: ${module.logTransfers}`,
+    ...listed('settings', switches),
+  ];
+}
+
+/** The bounds that are not what limits.ts says. */
+function limitLines(limits: Readonly<Limits>): string[] {
+  const names = Object.keys(DEFAULT_LIMITS) as (keyof Limits)[];
+  const changed = names.filter((name) => limits[name] !== DEFAULT_LIMITS[name]);
+  const rows = changed.map((name) => `  ${name} = ${limits[name]} (default ${DEFAULT_LIMITS[name]})`);
+  return ['limits that differ from their default', ...(rows.length === 0 ? ['  none'] : rows)];
+}
+
+/** The effective configuration, one topic per paragraph, without any password; ends with a line feed. */
+export function checkText(config: Config): string {
+  const listeners = config.listeners.map(({ kind, address }) => `  ${kind} ${formatListenAddress(address)}`);
+  const paragraphs = [
+    [`configuration: ${escapeControls(config.file ?? 'command line')}`],
+    ['listeners', ...(listeners.length === 0 ? ['  none configured'] : listeners)],
+    ...config.modules.map(moduleLines),
+    [`motd: ${config.motd === null ? 'none' : `${config.motd.length} bytes`}`, `log level: ${config.logLevel}`],
+    limitLines(config.limits),
+    ['defaults that differ from rsync', ...DIFFERENCES.map((difference) => `  ${difference(config)}`)],
+    ...(config.warnings.length === 0
+      ? []
+      : [['warnings', ...config.warnings.map((line) => `  ${escapeControls(line)}`)]]),
+  ];
+  return `${paragraphs.map((lines) => lines.join('\n')).join('\n\n')}\n`;
+}

@@ -1,0 +1,141 @@
+/** Our own command line: one table of options and its interpreter; main.ts calls parseCommandLine first. */
+import { parseArgs } from 'node:util';
+import type { ConfigFlags } from '../config/config.ts';
+import { nearestName } from '../config/nearest.ts';
+import { ConfigError, EXIT, UsageError } from '../errors.ts';
+
+interface CliOption {
+  readonly name: string;
+  readonly short?: string;
+  /** What the value is called in --help; an option without it is a switch. */
+  readonly value?: string;
+  /** Another spelling of this option. */
+  readonly alias?: string;
+  readonly doc: string;
+}
+
+/** Every option that we accept, in the order of --help. */
+export const CLI_OPTIONS = [
+  { name: 'daemon', doc: 'serve modules (what this program does anyway)' },
+  { name: 'no-detach', doc: 'accepted for rsync; we never detach' },
+  { name: 'config', value: 'FILE', alias: 'gokr.config', doc: 'read this configuration file' },
+  { name: 'gokr.listen', value: 'ADDR', doc: 'listen on ADDR, as "[::]:873", instead of the configured addresses' },
+  { name: 'gokr.modulemap', value: 'NAME=PATH', doc: 'serve the directory PATH as module NAME; repeatable' },
+  { name: 'port', value: 'PORT', doc: 'listen on this port instead of the configured one' },
+  { name: 'address', value: 'HOST', doc: 'listen on this address instead of the configured one' },
+  { name: 'check', doc: 'check the configuration, print what it amounts to, exit' },
+  { name: 'version', short: 'V', doc: 'print versions and licence, exit' },
+  { name: 'help', short: 'h', doc: 'print this text, exit' },
+] as const satisfies readonly CliOption[];
+
+/** What the command line asks for. */
+export type Command =
+  | { readonly kind: 'help' }
+  | { readonly kind: 'version' }
+  | { readonly kind: 'check' | 'serve'; readonly flags: ConfigFlags };
+
+/** Values by option name, in the order given; switches hold one empty text per use. */
+type Given = ReadonlyMap<string, readonly string[]>;
+
+function usage(problem: string): UsageError {
+  return new UsageError(`gokr-rsyncd: ${problem}; see gokr-rsyncd --help`, { exit: EXIT.SYNTAX });
+}
+
+/**
+ * rsync's own server mode, which a remote shell starts: `--server` among the options, that is before a lone `.`.
+ * @throws UsageError for an upload, ConfigError for the rest, which this build lacks.
+ */
+function refuseServerMode(argv: readonly string[]): void {
+  const dot = argv.indexOf('.');
+  const options = dot < 0 ? argv : argv.slice(0, dot);
+  if (!options.includes('--server')) {
+    return;
+  }
+  if (!options.includes('--sender') && !options.includes('--daemon')) {
+    // SECURITY: an upload is refused before any other argument is looked at; no receiver exists in this program.
+    throw new UsageError('ERROR: module is read only\n', { exit: EXIT.SYNTAX });
+  }
+  throw new ConfigError('--server: the command mode behind a remote shell is not supported by this build yet');
+}
+
+/** parseArgs' form of the table, aliases included. */
+function parserOptions(): Record<string, { type: 'boolean' | 'string'; short?: string }> {
+  const rows = CLI_OPTIONS.flatMap((option: CliOption) => {
+    const row = {
+      type: option.value === undefined ? ('boolean' as const) : ('string' as const),
+      ...(option.short === undefined ? {} : { short: option.short }),
+    };
+    return option.alias === undefined
+      ? [[option.name, row] as const]
+      : [[option.name, row] as const, [option.alias, { type: row.type }] as const];
+  });
+  return Object.fromEntries(rows);
+}
+
+function findOption(name: string): CliOption | undefined {
+  return CLI_OPTIONS.find((option: CliOption) => option.name === name || option.alias === name);
+}
+
+function unknownOption(rawName: string): UsageError {
+  const names = CLI_OPTIONS.flatMap((option: CliOption) => [
+    option.name,
+    ...(option.alias === undefined ? [] : [option.alias]),
+  ]);
+  const nearest = nearestName(rawName.replace(/^-+/, ''), names);
+  return usage(`unknown option ${JSON.stringify(rawName)}; the nearest known option is --${nearest}`);
+}
+
+/** Splits the arguments into options; every rule about values and unknown names is applied here. */
+function collect(argv: readonly string[]): Given {
+  const given = new Map<string, string[]>();
+  const { tokens } = parseArgs({ args: [...argv], options: parserOptions(), strict: false, tokens: true });
+  for (const token of tokens) {
+    if (token.kind === 'positional') {
+      throw usage(`unexpected argument ${JSON.stringify(token.value)}`);
+    }
+    if (token.kind !== 'option') {
+      continue;
+    }
+    const option = findOption(token.name);
+    if (option === undefined) {
+      throw unknownOption(token.rawName);
+    }
+    if (option.value === undefined && token.value !== undefined) {
+      throw usage(`${token.rawName} takes no value`);
+    }
+    if (option.value !== undefined && (!token.value || (!token.inlineValue && token.value.startsWith('-')))) {
+      throw usage(`${token.rawName} needs a value: ${token.rawName}=${option.value}`);
+    }
+    given.set(option.name, [...(given.get(option.name) ?? []), token.value ?? '']);
+  }
+  return given;
+}
+
+/** The last value of an option, as rsync has it; null when absent. */
+function last(given: Given, name: string): string | null {
+  return given.get(name)?.at(-1) ?? null;
+}
+
+/**
+ * Parses the arguments behind the program's name.
+ * @throws UsageError (exit 1) for anything that we do not know, and for rsync's upload mode; ConfigError for its
+ * other server modes.
+ */
+export function parseCommandLine(argv: readonly string[]): Command {
+  refuseServerMode(argv);
+  const given = collect(argv);
+  if (given.has('help')) {
+    return { kind: 'help' };
+  }
+  if (given.has('version')) {
+    return { kind: 'version' };
+  }
+  const flags = {
+    file: last(given, 'config'),
+    listen: last(given, 'gokr.listen'),
+    port: last(given, 'port'),
+    address: last(given, 'address'),
+    modules: given.get('gokr.modulemap') ?? [],
+  };
+  return { kind: given.has('check') ? 'check' : 'serve', flags };
+}

@@ -1,0 +1,102 @@
+/** The checked, frozen configuration: what main.ts and serve.ts hand to the layers below. load.ts makes it. */
+import type { Limits } from '../limits.ts';
+import type { AccessList } from './acl.ts';
+import type { ListenAddress } from './listen-address.ts';
+
+export type LogLevel = 'error' | 'warn' | 'info' | 'debug';
+export type LogTransfers = 'off' | 'session';
+export type AuthDigest = 'sha512' | 'sha256' | 'sha1' | 'md5' | 'md4';
+
+/** Login of a module. Passwords stay behind a function so that no dump of the configuration shows them. */
+export interface ModuleAuth {
+  /** Names that may log in, in configuration order. */
+  readonly users: readonly string[];
+  /** Weakest digest accepted (1-session.md 2.6). */
+  readonly digest: AuthDigest;
+  /** The password's bytes, or null when the user is not in `users` or has no line in the secrets file. */
+  passwordOf(user: Buffer): Buffer | null;
+}
+
+/** The module's own filter rules as written, in the order of 1-session.md 7.6: fields top to bottom, first match wins. */
+export interface ModuleRules {
+  /** Modern syntax, one rule per element. */
+  readonly filter: readonly Buffer[];
+  /** Content of the file; null when there is none. */
+  readonly includeFrom: Buffer | null;
+  /** One pattern per element. */
+  readonly include: readonly Buffer[];
+  readonly excludeFrom: Buffer | null;
+  readonly exclude: readonly Buffer[];
+}
+
+export interface ModuleConfig {
+  readonly name: string;
+  /** Absolute path of a directory that existed at load. */
+  readonly path: string;
+  readonly comment: string;
+  /** Whether the module list shows it. */
+  readonly list: boolean;
+  readonly access: AccessList;
+  /** null: anonymous. */
+  readonly auth: ModuleAuth | null;
+  /** 0: no limit of its own. */
+  readonly maxConnections: number;
+  readonly rules: ModuleRules;
+  readonly numericIds: boolean;
+  readonly timeoutSec: number;
+  readonly ignoreNonreadable: boolean;
+  readonly mungeSymlinks: boolean;
+  /** As written and as a function over st_mode; null: modes are sent as they are. */
+  readonly outgoingChmod: { readonly text: string; readonly apply: (mode: number) => number } | null;
+  /** rsync's refuse-option syntax, one entry per element. */
+  readonly refuseOptions: readonly string[];
+  readonly openNoatime: boolean;
+  /** Name patterns sent uncompressed; null: the built-in list. */
+  readonly dontCompress: readonly string[] | null;
+  readonly logTransfers: LogTransfers;
+}
+
+export interface ListenerConfig {
+  readonly kind: 'rsyncd';
+  readonly address: ListenAddress;
+}
+
+/** Everything the operator decided. Plain data and functions; deeply frozen except for the bytes in Buffers. */
+export interface Config {
+  /** The file it was read from; null when flags alone made it. */
+  readonly file: string | null;
+  /** May be empty: inherited sockets, or the default address, are the caller's choice then. */
+  readonly listeners: readonly ListenerConfig[];
+  /** At least one, names distinct, in configuration order. */
+  readonly modules: readonly ModuleConfig[];
+  /** Message of the day as it goes to clients, without the final extra line feed; null: none. */
+  readonly motd: Buffer | null;
+  readonly timeoutSec: number;
+  readonly logLevel: LogLevel;
+  readonly logTransfers: LogTransfers;
+  /** Defaults with [limits], max_connections and max_connections_per_address applied. */
+  readonly limits: Readonly<Limits>;
+  /** Things that are allowed but that the operator should know; one line each. */
+  readonly warnings: readonly string[];
+}
+
+/** What the command line adds to or puts over the file. */
+export interface ConfigFlags {
+  /** --config; null: the usual places. */
+  readonly file: string | null;
+  /** --gokr.listen: replaces the file's rsyncd listeners. */
+  readonly listen: string | null;
+  /** --port and --address: replace that part of each rsyncd listener, as in rsync --daemon. */
+  readonly port: string | null;
+  readonly address: string | null;
+  /** --gokr.modulemap NAME=PATH: adds a module, or moves the file's module of that name. */
+  readonly modules: readonly string[];
+}
+
+/** What loading needs to know of the process; passed in so that nothing here reads the environment. */
+export interface LoadContext {
+  /** $CREDENTIALS_DIRECTORY of systemd, where secrets are looked up first; null when there is none. */
+  readonly credentialsDirectory: string | null;
+  /** Secrets must belong to root or to this user. */
+  readonly uid: number;
+}

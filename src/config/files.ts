@@ -1,0 +1,116 @@
+/** Reads the small files that a configuration names: bounded, regular files only, never through a final link. */
+import { closeSync, constants, fstatSync, openSync, readSync, type Stats, statSync } from 'node:fs';
+import { ConfigError } from '../errors.ts';
+
+/** Largest configuration, secrets or pattern file: far above honest ones, far below what hurts. */
+export const MAX_FILE_BYTES = 1024 * 1024;
+
+interface ReadRules {
+  readonly maxBytes: number;
+  /** Whether the last component may be a symbolic link. */
+  readonly followLink?: boolean;
+  /** Further demands; throws ConfigError. */
+  readonly check?: (stats: Stats) => void;
+}
+
+/** The reason of a failed system call in words that name no path twice. */
+function reasonOf(error: unknown): string {
+  const code = (error as NodeJS.ErrnoException).code;
+  switch (code) {
+    case 'ENOENT':
+      return 'no such file';
+    case 'ELOOP':
+      return 'is a symbolic link; name the file itself';
+    case 'EACCES':
+      return 'permission denied';
+    default:
+      return code ?? String(error);
+  }
+}
+
+function readAtMost(fd: number, maxBytes: number): Buffer {
+  const buffer = Buffer.alloc(maxBytes + 1);
+  let length = 0;
+  for (let count = -1; count !== 0 && length < buffer.length; length += count) {
+    count = readSync(fd, buffer, length, buffer.length - length, null);
+  }
+  return Buffer.from(buffer.subarray(0, length));
+}
+
+/**
+ * The whole content of a regular file of at most `maxBytes`.
+ * @throws ConfigError without place: missing, unreadable, a link, not regular, too large, or what `check` says.
+ */
+export function readSmallFile(path: string, rules: ReadRules): Buffer {
+  // SECURITY: a planted link or FIFO must neither redirect nor hang the start (CVE-2026-53802, CVE-2026-53803).
+  const noFollow = rules.followLink === true ? 0 : constants.O_NOFOLLOW;
+  let fd: number;
+  try {
+    fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | noFollow);
+  } catch (error) {
+    throw new ConfigError(`"${path}": ${reasonOf(error)}`, { cause: error });
+  }
+  try {
+    const stats = fstatSync(fd);
+    if (!stats.isFile()) {
+      throw new ConfigError(`"${path}" is not a regular file`);
+    }
+    rules.check?.(stats);
+    const content = readAtMost(fd, rules.maxBytes);
+    if (content.length > rules.maxBytes) {
+      throw new ConfigError(`"${path}" is larger than ${rules.maxBytes} bytes`);
+    }
+    return content;
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Throws ConfigError without place unless `path` is absolute and an existing directory. */
+export function checkDirectory(path: string): void {
+  if (!path.startsWith('/')) {
+    throw new ConfigError(`"${path}" is not allowed: expected an absolute path`);
+  }
+  if (path.split('/').includes('..')) {
+    throw new ConfigError(`"${path}" is not allowed: expected a path without ".."`);
+  }
+  let isDirectory: boolean;
+  try {
+    isDirectory = statSync(path).isDirectory();
+  } catch (error) {
+    throw new ConfigError(`"${path}": ${reasonOf(error)}; expected an existing directory`, { cause: error });
+  }
+  if (!isDirectory) {
+    throw new ConfigError(`"${path}" is not a directory`);
+  }
+}
+
+/** Decodes UTF-8 strictly; throws ConfigError without place. */
+export function decodeUtf8(path: string, content: Buffer): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(content);
+  } catch (error) {
+    throw new ConfigError(`"${path}" is not valid UTF-8`, { cause: error });
+  }
+}
+
+/**
+ * The message of the day: printable UTF-8 that cannot be taken for a line of the protocol.
+ * @throws ConfigError without place.
+ */
+export function readMotd(path: string, maxBytes: number): Buffer {
+  const content = readSmallFile(path, { maxBytes });
+  decodeUtf8(path, content)
+    .split('\n')
+    .forEach((line, index) => {
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what this looks for
+      if (/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/.test(line.replace(/\r$/, ''))) {
+        throw new ConfigError(`"${path}" line ${index + 1} has a control character`);
+      }
+      // SECURITY: such a line would end the client's greeting in our place (1-session.md 2.3).
+      if (/^(@RSYNCD:|@ERROR)/.test(line)) {
+        throw new ConfigError(`"${path}" line ${index + 1} begins like a line of the protocol (@RSYNCD:, @ERROR)`);
+      }
+    });
+  return content;
+}

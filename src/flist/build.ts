@@ -1,0 +1,239 @@
+/** Arguments → first (or only) list, with everything below them when recursion is not incremental (2-file-list.md 1, 4.7). */
+
+import { FileError, VanishedError } from '../errors.ts';
+import { ENOENT, errnoText } from '../vfs/errno.ts';
+import { directoryOf } from '../vfs/module-root.ts';
+import type { DirectoryPath } from '../vfs/path.ts';
+import { joinPath, splitPath } from '../vfs/path.ts';
+import { IOERR_GENERAL } from '../wire/constants.ts';
+import type { ListContext } from './context.ts';
+import { CONTENT_IMPLIED, CONTENT_LISTED, CONTENT_NONE, CONTENT_TOP, type SourceDirectory } from './entry.ts';
+import { type Examined, examine, hiddenWithParents } from './examine.ts';
+import type { FileList, ListedDirectory } from './file-list.ts';
+import type { ListScanner } from './scan.ts';
+import type { SourceArgument } from './source-argument.ts';
+import { failedText, line } from './texts.ts';
+
+const DOT = Buffer.from('.');
+
+/** Adds the entries of path arguments to one list. */
+export class ArgumentLister {
+  readonly #context: ListContext;
+  readonly #scanner: ListScanner;
+  readonly #list: FileList;
+  /** The base of the argument before, since most arguments share one. */
+  #base: SourceDirectory | null = null;
+  /** Parents that the argument before implied. */
+  #impliedBefore: Buffer[] = [];
+  #sentLeadingDot = false;
+
+  constructor(context: ListContext, scanner: ListScanner, list: FileList) {
+    this.#context = context;
+    this.#scanner = scanner;
+    this.#list = list;
+  }
+
+  /** Sends an argument's entry, its implied parents and, as the options ask, its contents. */
+  async add(argument: SourceArgument): Promise<void> {
+    const base = this.#enterBase(argument);
+    if (base === null) return;
+    const parents = splitPath(argument.name).slice(0, -1);
+    const source = parents.length === 0 ? base : this.#enterParents(argument, base, parents);
+    if (source === null) return;
+    const name = argument.kind === 'dot' ? DOT : (splitPath(argument.name).at(-1) ?? DOT);
+    const examined = this.#examineArgument(argument, source, name);
+    if (examined === null) return;
+    const isDirectory = examined.stats.isDirectory();
+    // Evaluated for named arguments only: the directory whose contents were asked for is never filtered.
+    if (argument.kind !== 'dot' && source.scope.hides(joinPath(source.wireName, name), isDirectory)) return;
+    const { options, messages } = this.#context;
+    if (isDirectory && !options.recurse && !options.dirs) {
+      messages.info(line('skipping directory ', argument.kind === 'dot' ? argumentText(argument) : argument.name));
+      return;
+    }
+    if (options.relative) await this.#sendImplied(argument, base, parents);
+    await this.#sendArgument(argument, source, name, examined);
+  }
+
+  async #sendArgument(
+    argument: SourceArgument,
+    source: SourceDirectory,
+    name: Buffer,
+    examined: Examined,
+  ): Promise<void> {
+    const { options, incRecurse } = this.#context;
+    if (!examined.stats.isDirectory()) {
+      await this.#scanner.send(this.#list, source, name, { examined, content: CONTENT_NONE });
+      return;
+    }
+    const hasContent = options.recurse || argument.kind !== 'normal';
+    const contents = hasContent ? this.#contentsOf(argument, source, name, examined) : null;
+    await this.#scanner.send(this.#list, source, name, { examined, content: hasContent ? CONTENT_TOP : CONTENT_NONE });
+    const waits = incRecurse && argument.kind !== 'dot';
+    this.#list.addDirectory({
+      wireName: argument.kind === 'dot' ? DOT : joinPath(source.wireName, name),
+      sources: waits && contents !== null ? [contents] : [],
+      number: -1,
+    });
+    if (contents !== null && !waits) await this.#sendBelow(contents);
+  }
+
+  /** The source for an argument's own contents; entries of a `dot` argument stand at the transfer root. */
+  #contentsOf(argument: SourceArgument, source: SourceDirectory, name: Buffer, examined: Examined): SourceDirectory {
+    const own = { ...source, argumentDevice: examined.stats.dev };
+    if (argument.kind !== 'dot') return this.#scanner.enter(own, name, examined);
+    return { ...own, scope: source.scope.enter(DOT), device: examined.stats.dev, inode: examined.stats.ino };
+  }
+
+  /** Contents of a directory and, unless sub-lists will follow, of everything below it, depth first. */
+  async #sendBelow(contents: SourceDirectory): Promise<void> {
+    const pending: ListedDirectory[] = (await this.#scanner.scan(this.#list, contents)).reverse();
+    if (this.#context.incRecurse) return;
+    for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
+      for (const source of next.sources) pending.push(...(await this.#scanner.scan(this.#list, source)).reverse());
+    }
+  }
+
+  /** The directory where the argument's transfer starts; null, with the message sent, when there is none. */
+  #enterBase(argument: SourceArgument): SourceDirectory | null {
+    if (this.#base?.modulePath.equals(argument.base)) return this.#base;
+    const { view, module, messages, filter, limits } = this.#context;
+    try {
+      const directory = this.#resolveDirectory(view.root, argument.base, argument.base);
+      const stats = view.statDirectory(directory);
+      this.#base = {
+        directory,
+        wireName: Buffer.alloc(0),
+        modulePath: argument.base,
+        scope: filter.rootScope(argument.base, (path) => this.#readMerge(path, limits.mergeFileBytes)),
+        argumentDevice: stats.dev,
+        device: stats.dev,
+        inode: stats.ino,
+        parent: null,
+      };
+      this.#impliedBefore = [];
+      return this.#base;
+    } catch (thrown) {
+      if (!(thrown instanceof FileError)) throw thrown;
+      if (argument.kind === 'dot') this.#missing(argument, argument.base, thrown);
+      else {
+        messages.fileError(failedText('change_dir', argument.base, module.name, thrown.message));
+        if (!(thrown instanceof VanishedError)) messages.ioError |= IOERR_GENERAL;
+      }
+      return null;
+    }
+  }
+
+  /** The real directory of an argument's parents below its base. */
+  #enterParents(argument: SourceArgument, base: SourceDirectory, parents: Buffer[]): SourceDirectory | null {
+    const wireName = parents.reduce(joinPath);
+    const modulePath = joinPath(base.modulePath, wireName);
+    try {
+      const directory = this.#resolveDirectory(base.directory, wireName, modulePath);
+      const stats = this.#context.view.statDirectory(directory);
+      let { scope } = base;
+      for (let i = 1; i <= parents.length; i++) scope = scope.enter(parents.slice(0, i).reduce(joinPath));
+      return { ...base, directory, wireName, modulePath, scope, device: stats.dev, inode: stats.ino, parent: base };
+    } catch (thrown) {
+      if (!(thrown instanceof FileError)) throw thrown;
+      this.#missing(argument, joinPath(base.modulePath, argument.name), thrown);
+      return null;
+    }
+  }
+
+  /** Follows links: a path that the client spelled out may lead through them, inside the module. @throws FileError */
+  #resolveDirectory(from: DirectoryPath, path: Buffer, modulePath: Buffer): DirectoryPath {
+    const { view, module } = this.#context;
+    if (hiddenWithParents(module.filter, modulePath, true)) throw missingError();
+    if (path.length === 0) return from;
+    const directory = directoryOf(view.resolve(from, path, true));
+    // SECURITY: a link in the argument must not lead around the module's rules.
+    if (hiddenWithParents(module.filter, directory.toBuffer(), true)) throw missingError();
+    view.statDirectory(directory);
+    return directory;
+  }
+
+  #examineArgument(argument: SourceArgument, source: SourceDirectory, name: Buffer): Examined | null {
+    const { view, module, options } = this.#context;
+    const path = argument.kind === 'dot' ? source.modulePath : joinPath(source.modulePath, name);
+    try {
+      if (argument.kind === 'dot') {
+        const stats = view.statDirectory(source.directory);
+        return { stats, linkTarget: null, isFollowed: false, directory: source.directory };
+      }
+      const followsDirectoryLinks = options.copyDirlinks || argument.kind !== 'normal';
+      const examined = examine(this.#context, source, name, { wireName: argument.name, followsDirectoryLinks });
+      if (hiddenWithParents(module.filter, path, examined.stats.isDirectory())) throw missingError();
+      return examined;
+    } catch (thrown) {
+      if (!(thrown instanceof FileError)) throw thrown;
+      this.#missing(argument, path, thrown, { source, name });
+      return null;
+    }
+  }
+
+  /** What the options want of an argument that is not there (2-file-list.md 1.1, steps 1 and 2). */
+  #missing(
+    argument: SourceArgument,
+    path: Buffer,
+    error: FileError,
+    place: { source: SourceDirectory; name: Buffer } | null = null,
+  ): void {
+    const { options, messages, module } = this.#context;
+    if (error.errno === ENOENT) {
+      if (options.deleteMissingArgs && place !== null && argument.kind !== 'dot') {
+        this.#scanner.sendMissing(this.#list, place.source, place.name);
+        return;
+      }
+      if (options.ignoreMissingArgs || options.deleteMissingArgs) return;
+    } else messages.ioError |= IOERR_GENERAL;
+    messages.fileError(failedText('link_stat', path, module.name, error.message));
+  }
+
+  /** The directories above a relative name, except those that the argument before has already sent (2-file-list.md 1.4). */
+  async #sendImplied(argument: SourceArgument, base: SourceDirectory, parents: Buffer[]): Promise<void> {
+    const { protocol, options } = this.#context;
+    if (protocol < 30 && !options.impliedDirs) return;
+    if (argument.leadingDot && !this.#sentLeadingDot) {
+      this.#sentLeadingDot = true;
+      await this.#sendImpliedDirectory(base, DOT);
+    }
+    let shared = 0;
+    while (shared < parents.length && this.#impliedBefore[shared]?.equals(parents[shared]!)) shared++;
+    for (let i = shared; i < parents.length; i++) {
+      await this.#sendImpliedDirectory(base, parents.slice(0, i + 1).reduce(joinPath));
+    }
+    this.#impliedBefore = parents;
+  }
+
+  async #sendImpliedDirectory(base: SourceDirectory, wireName: Buffer): Promise<void> {
+    const { view, protocol } = this.#context;
+    const isDot = wireName.equals(DOT);
+    const directory = isDot
+      ? base.directory
+      : this.#resolveDirectory(base.directory, wireName, joinPath(base.modulePath, wireName));
+    const examined: Examined = { stats: view.statDirectory(directory), linkTarget: null, isFollowed: false, directory };
+    const content = protocol >= 30 ? CONTENT_IMPLIED : CONTENT_LISTED;
+    await this.#scanner.send(this.#list, base, wireName, { examined, content });
+    this.#list.addDirectory({ wireName, sources: [], number: -1 });
+  }
+
+  /** Reads a merge file for the filter engine: only what the module shows, never through a link (B-11). */
+  #readMerge(path: Buffer, maxBytes: number): Buffer | null {
+    const { view, module } = this.#context;
+    if (hiddenWithParents(module.filter, path, false)) return null;
+    let directory = view.root;
+    const components = splitPath(path);
+    for (const component of components.slice(0, -1)) directory = directory.child(component);
+    const name = components.at(-1);
+    return name === undefined ? null : view.readSmallFile(directory, name, maxBytes);
+  }
+}
+
+function argumentText(argument: SourceArgument): Buffer {
+  return argument.base.length === 0 ? DOT : Buffer.concat([argument.base, Buffer.from('/.')]);
+}
+
+function missingError(): VanishedError {
+  return new VanishedError(errnoText(ENOENT));
+}

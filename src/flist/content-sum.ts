@@ -1,0 +1,66 @@
+/** The whole-file sum that `-c` puts into the list (2-file-list.md 2.7). */
+
+import { FileError, VanishedError } from '../errors.ts';
+import { ENOENT, errnoText } from '../vfs/errno.ts';
+import { resolvedPath } from '../vfs/module-root.ts';
+import type { OpenFile } from '../vfs/open-file.ts';
+import { acquireChunk, releaseChunk } from '../wire/chunk.ts';
+import { breathe, type ListContext } from './context.ts';
+import type { SourceDirectory } from './entry.ts';
+import { type Examined, hiddenWithParents } from './examine.ts';
+
+/** Files up to this size are read in one tick: the thread pool would cost more than the read. */
+const SMALL_FILE = 128 * 1024;
+
+/** Digest of a file's content up to the size just listed; null when it cannot be read. */
+export async function digestOf(
+  context: ListContext,
+  source: SourceDirectory,
+  name: Buffer,
+  examined: Examined,
+): Promise<Buffer | null> {
+  let file: OpenFile;
+  try {
+    file = openListed(context, source, name, { isFollowed: examined.isFollowed, noatime: false });
+  } catch (thrown) {
+    if (thrown instanceof FileError) return null;
+    throw thrown;
+  }
+  const sum = context.listSum!;
+  const chunk = acquireChunk();
+  try {
+    sum.reset();
+    const size = Number(examined.stats.size);
+    for (let position = 0; position < size; ) {
+      const part = chunk.bytes.subarray(0, Math.min(size - position, chunk.bytes.length));
+      const count = size <= SMALL_FILE ? file.readSync(part, position) : await file.read(part, position);
+      if (count === 0) break;
+      sum.update(part.subarray(0, count));
+      position += count;
+      await breathe(context);
+    }
+    return sum.digest();
+  } catch (thrown) {
+    if (thrown instanceof FileError) return null;
+    throw thrown;
+  } finally {
+    releaseChunk(chunk);
+    file.close();
+  }
+}
+
+/** Opens a listed file, through its link when the list shows the link's referent. @throws FileError */
+export function openListed(
+  context: Pick<ListContext, 'view' | 'module'>,
+  source: SourceDirectory,
+  name: Buffer,
+  how: { readonly isFollowed: boolean; readonly noatime: boolean },
+): OpenFile {
+  const { view, module } = context;
+  if (!how.isFollowed) return view.openFile(source.directory, name, how.noatime);
+  const resolved = view.resolve(source.directory, name, true);
+  // SECURITY: the link may have been aimed at a hidden file since it was listed.
+  if (hiddenWithParents(module.filter, resolvedPath(resolved), false)) throw new VanishedError(errnoText(ENOENT));
+  // A link that leads to the module root is no file: opening `.` there reports it.
+  return view.openFile(resolved.directory, resolved.name ?? Buffer.from('.'), how.noatime);
+}

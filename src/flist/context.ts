@@ -1,0 +1,48 @@
+/** What building a file list works with: one session's view, options, output and limits. */
+
+import type { ContentSum } from '../checksum/sums.ts';
+import type { ModuleFilter, SessionFilter } from '../filter/types.ts';
+import type { Limits } from '../limits.ts';
+import type { ServerOptions } from '../options/server-options.ts';
+import type { TimeSlice } from '../slice.ts';
+import type { ModuleView } from '../vfs/module-root.ts';
+import type { ClientMessages } from '../wire/messages.ts';
+import type { NdxEncoder } from '../wire/ndx.ts';
+import type { FrameWriter } from '../wire/writer.ts';
+import type { IdNames } from './ids.ts';
+
+/** The module's settings that shape its file lists. */
+export interface ModuleListing {
+  /** For messages only. */
+  readonly name: string;
+  readonly filter: ModuleFilter;
+  readonly idNames: IdNames;
+  readonly ignoreNonreadable: boolean;
+  readonly mungeSymlinks: boolean;
+  /** `outgoing_chmod`; null leaves modes alone. */
+  readonly outgoingChmod: ((mode: number) => number) | null;
+}
+
+export interface ListContext {
+  readonly protocol: number;
+  readonly incRecurse: boolean;
+  /** CF_* bits as sent. */
+  readonly compatFlags: number;
+  readonly options: ServerOptions;
+  readonly limits: Limits;
+  readonly view: ModuleView;
+  readonly module: ModuleListing;
+  readonly filter: SessionFilter;
+  readonly writer: FrameWriter;
+  readonly messages: ClientMessages;
+  readonly ndxEncoder: NdxEncoder;
+  /** The sum of `-c`; null without. */
+  readonly listSum: ContentSum | null;
+  readonly slice: TimeSlice;
+}
+
+/** Lets other sessions run and the peer catch up, when it is time for either. */
+export async function breathe(context: ListContext): Promise<void> {
+  if (context.slice.expired) await context.slice.yield();
+  if (context.writer.pressure) await context.writer.drain();
+}

@@ -1,0 +1,178 @@
+/** What stays of a sent list: enough to find and open an entry by its index, in typed arrays (28 bytes an entry plus its name). */
+
+import { type FileEntry, isDirectoryMode, isRegularMode, type SourceDirectory } from './entry.ts';
+import { sortedPositions, sortKey } from './sort.ts';
+
+/** Words of one record: name start, name length, source, size low, size high, counters and flags. */
+const WORDS = 6;
+const W_NAME = 0;
+const W_LENGTH = 1;
+const W_SOURCE = 2;
+const W_SIZE_LOW = 3;
+const W_SIZE_HIGH = 4;
+const W_STATE = 5;
+
+/** Bits of the state word: one byte of sends, one of reports, then the flags. */
+const REPORT_UNIT = 0x100;
+const IS_REGULAR = 0x10000;
+const IS_DIRECTORY = 0x20000;
+const IS_FOLLOWED = 0x40000;
+
+const TWO_32 = 2 ** 32;
+
+/** A directory entry of a list and where its contents come from. */
+export interface ListedDirectory {
+  readonly wireName: Buffer;
+  /** Directories whose entries make up its list: several when arguments overlap, none when its contents are not sent. */
+  readonly sources: SourceDirectory[];
+  /** Number in the session's directory table (2-file-list.md 4.2); -1 until the list is finished. */
+  number: number;
+}
+
+/** An entry found by its index. */
+export interface FoundEntry {
+  readonly list: FileList;
+  readonly position: number;
+}
+
+/** One list or sub-list. */
+export class FileList {
+  /** Index of its first entry. */
+  readonly start: number;
+  readonly #protocol: number;
+  #records = new Uint32Array(16 * WORDS);
+  #names = Buffer.allocUnsafe(256);
+  #namesLength = 0;
+  #sources: SourceDirectory[] = [];
+  #order: Uint32Array = new Uint32Array(0);
+  /** Its directories by place of transmission. */
+  #directories = new Map<number, ListedDirectory>();
+  count = 0;
+  /** Entries of the session up to and with this list; set when it is complete. */
+  entriesThrough = 0;
+
+  constructor(start: number, protocol: number) {
+    this.start = start;
+    this.#protocol = protocol;
+  }
+
+  /**
+   * Notes an entry that was sent.
+   * @param name the part of its wire name below the source's, as it opens in `source.directory`.
+   * @param isFollowed the entry is a link whose referent was listed.
+   */
+  push(entry: FileEntry, source: SourceDirectory, name: Buffer, isFollowed: boolean): void {
+    const at = this.count * WORDS;
+    if (at === this.#records.length) this.#records = grow(this.#records);
+    this.#reserveName(name.length);
+    if (this.#sources.at(-1) !== source) this.#sources.push(source);
+    const records = this.#records;
+    records[at + W_NAME] = this.#namesLength;
+    records[at + W_LENGTH] = name.length;
+    records[at + W_SOURCE] = this.#sources.length - 1;
+    records[at + W_SIZE_LOW] = entry.sizeBytes;
+    records[at + W_SIZE_HIGH] = Math.floor(entry.sizeBytes / TWO_32);
+    records[at + W_STATE] =
+      (isRegularMode(entry.mode) ? IS_REGULAR : 0) |
+      (isDirectoryMode(entry.mode) ? IS_DIRECTORY : 0) |
+      (isFollowed ? IS_FOLLOWED : 0);
+    this.#namesLength += name.copy(this.#names, this.#namesLength);
+    this.count++;
+  }
+
+  /** Notes that the entry sent last is a directory that may have contents. */
+  addDirectory(directory: ListedDirectory): void {
+    this.#directories.set(this.count - 1, directory);
+  }
+
+  /**
+   * Sorts the list, once it is complete.
+   * @returns its directories in sorted order, duplicates included.
+   */
+  finish(): ListedDirectory[] {
+    const keys: string[] = new Array(this.count);
+    for (let i = 0; i < this.count; i++) {
+      keys[i] = sortKey(this.wireName(i), (this.#state(i) & IS_DIRECTORY) !== 0, this.#protocol);
+    }
+    this.#order = sortedPositions(keys);
+    if (this.#directories.size === 0) return [];
+    const sorted: ListedDirectory[] = [];
+    for (const position of this.#order) {
+      const directory = this.#directories.get(position);
+      if (directory !== undefined) sorted.push(directory);
+    }
+    this.#directories = new Map();
+    return sorted;
+  }
+
+  /** Place of transmission of a sorted index. */
+  positionOf(ndx: number): number {
+    return this.#order[ndx - this.start]!;
+  }
+
+  wireName(position: number): Buffer {
+    const { wireName } = this.source(position);
+    const name = this.name(position);
+    if (wireName.length === 0) return name;
+    return Buffer.concat([wireName, SEPARATOR, name]);
+  }
+
+  /** Name inside the source directory. */
+  name(position: number): Buffer {
+    const at = position * WORDS;
+    const start = this.#records[at + W_NAME]!;
+    return this.#names.subarray(start, start + this.#records[at + W_LENGTH]!);
+  }
+
+  source(position: number): SourceDirectory {
+    return this.#sources[this.#records[position * WORDS + W_SOURCE]!]!;
+  }
+
+  sizeBytes(position: number): number {
+    const at = position * WORDS;
+    return this.#records[at + W_SIZE_LOW]! + this.#records[at + W_SIZE_HIGH]! * TWO_32;
+  }
+
+  isRegular(position: number): boolean {
+    return (this.#state(position) & IS_REGULAR) !== 0;
+  }
+
+  isFollowed(position: number): boolean {
+    return (this.#state(position) & IS_FOLLOWED) !== 0;
+  }
+
+  /** Times that the content was requested before this call; saturates at 255. */
+  countSend(position: number): number {
+    const at = position * WORDS + W_STATE;
+    const sends = this.#records[at]! & 0xff;
+    if (sends < 0xff) this.#records[at]!++;
+    return sends;
+  }
+
+  /** Times that attributes were reported before this call; saturates at 255. */
+  countReport(position: number): number {
+    const at = position * WORDS + W_STATE;
+    const reports = (this.#records[at]! >> 8) & 0xff;
+    if (reports < 0xff) this.#records[at]! += REPORT_UNIT;
+    return reports;
+  }
+
+  #state(position: number): number {
+    return this.#records[position * WORDS + W_STATE]!;
+  }
+
+  #reserveName(length: number): void {
+    if (this.#namesLength + length <= this.#names.length) return;
+    const larger = Buffer.allocUnsafe(Math.max(this.#names.length * 2, this.#namesLength + length));
+    this.#names.copy(larger, 0, 0, this.#namesLength);
+    this.#names = larger;
+  }
+}
+
+const SEPARATOR = Buffer.from('/');
+
+function grow(records: Uint32Array<ArrayBuffer>): Uint32Array<ArrayBuffer> {
+  const larger = new Uint32Array(records.length * 2);
+  larger.set(records);
+  return larger;
+}

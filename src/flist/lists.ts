@@ -1,0 +1,235 @@
+/** All lists of one session: building the first, building sub-lists on demand, finding entries by index (2-file-list.md 4). */
+
+import { Bug, ProtocolError } from '../errors.ts';
+import {
+  CF_ID0_NAMES,
+  CF_SAFE_FLIST,
+  CF_VARINT_FLIST_FLAGS,
+  NDX_FLIST_EOF,
+  NDX_FLIST_OFFSET,
+} from '../wire/constants.ts';
+import { MAX_NDX_BYTES } from '../wire/ndx.ts';
+import { ArgumentLister } from './build.ts';
+import type { ListContext } from './context.ts';
+import { EntryEncoder } from './encode.ts';
+import { FileList, type FoundEntry, type ListedDirectory } from './file-list.ts';
+import { HardLinks } from './hard-links.ts';
+import { MentionedIds } from './ids.ts';
+import { ListScanner } from './scan.ts';
+import type { SourceArgument } from './source-argument.ts';
+
+/** Figures of the end-of-run statistics (3-transfer.md 8.2). */
+export interface ListTotals {
+  readonly entries: number;
+  readonly totalSizeBytes: number;
+  readonly buildMs: number;
+}
+
+/** Owns the numbering of lists, entries and directories. */
+export class FileLists {
+  readonly #context: ListContext;
+  readonly #scanner: ListScanner;
+  readonly #encoder: EntryEncoder;
+  readonly #users: MentionedIds;
+  readonly #groups: MentionedIds;
+  /** Lists from `#oldest` on are those that the client may still refer to, in order of their start. */
+  #lists: FileList[] = [];
+  #oldest = 0;
+  /** Directories whose sub-list is still to be sent; the next one is last. */
+  readonly #pending: ListedDirectory[] = [];
+  #nextStart: number;
+  #nextDirectory = 0;
+  #isComplete = false;
+  #buildMs = 0;
+
+  constructor(context: ListContext) {
+    this.#context = context;
+    const { options, limits, module } = context;
+    const isNumeric = options.numericIds;
+    this.#users = new MentionedIds(isNumeric ? new Map() : module.idNames.users);
+    this.#groups = new MentionedIds(isNumeric ? new Map() : module.idNames.groups);
+    const hardLinks = options.hardLinks ? new HardLinks(limits) : null;
+    this.#encoder = new EntryEncoder(
+      layoutOf(context),
+      context.writer,
+      { users: this.#users, groups: this.#groups },
+      hardLinks,
+    );
+    this.#scanner = new ListScanner(context, this.#encoder);
+    this.#nextStart = context.incRecurse ? 1 : 0;
+  }
+
+  /** True when every list has been sent. */
+  get isComplete(): boolean {
+    return this.#isComplete;
+  }
+
+  /** True when the client may still refer to a list. */
+  get hasLive(): boolean {
+    return this.#oldest < this.#lists.length;
+  }
+
+  get totals(): ListTotals {
+    return {
+      entries: this.#scanner.entriesSent,
+      totalSizeBytes: this.#scanner.totalSizeBytes,
+      buildMs: Math.max(1, Math.round(this.#buildMs)),
+    };
+  }
+
+  /**
+   * Sends the first list; without incremental recursion it is the only one.
+   * @param mayRepeatNames several arguments may list the same name.
+   */
+  async sendFirst(
+    args: AsyncIterable<SourceArgument> | Iterable<SourceArgument>,
+    mayRepeatNames: boolean,
+  ): Promise<void> {
+    const { incRecurse } = this.#context;
+    const startedMs = performance.now();
+    const list = this.#newList(incRecurse && mayRepeatNames);
+    const lister = new ArgumentLister(this.#context, this.#scanner, list);
+    for await (const argument of args) await lister.add(argument);
+    this.#finish(list);
+    if (!incRecurse) this.#endOnlyList();
+    this.#buildMs += performance.now() - startedMs;
+    // The client does nothing before it has a list with work in it (2-file-list.md 4.3).
+    if (incRecurse && !this.#isComplete && list.count === 1) await this.sendSubList();
+  }
+
+  /** Entries in lists behind the one that the client is at: what the look-ahead keeps in stock. */
+  entriesAhead(current: FileList): number {
+    return this.#scanner.entriesSent - current.entriesThrough;
+  }
+
+  /** Sends the sub-list of the next directory, depth first. Only between two complete answers. */
+  async sendSubList(): Promise<void> {
+    const directory = this.#pending.pop();
+    if (directory === undefined) throw new Bug('no sub-list left to send');
+    const startedMs = performance.now();
+    this.#putNdx(NDX_FLIST_OFFSET - directory.number);
+    const list = this.#newList(directory.sources.length > 1);
+    for (const source of directory.sources) await this.#scanner.scan(list, source);
+    this.#finish(list);
+    this.#buildMs += performance.now() - startedMs;
+  }
+
+  /**
+   * Finds what an index stands for.
+   * @returns the entry, or the list whose directory the index names (one below its start).
+   * @throws ProtocolError for an index that was never given out or whose list is released.
+   */
+  find(ndx: number): FoundEntry | { readonly list: FileList; readonly position: null } {
+    const list = this.#listOf(ndx);
+    if (list !== null && ndx >= list.start && ndx < list.start + list.count)
+      return { list, position: list.positionOf(ndx) };
+    if (list !== null && this.#context.incRecurse && ndx === list.start - 1) return { list, position: null };
+    // SECURITY: the one place where a peer's index becomes an array index (CVE-2025-10158).
+    throw new ProtocolError('file-list index not in range');
+  }
+
+  /** The live list whose range, the index below its start included, may hold `ndx`. */
+  #listOf(ndx: number): FileList | null {
+    let low = this.#oldest;
+    let high = this.#lists.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if (this.#lists[middle]!.start - 1 <= ndx) low = middle;
+      else high = middle - 1;
+    }
+    return this.#lists[low] ?? null;
+  }
+
+  /** The oldest live list; undefined when all are released. */
+  get oldest(): FileList | undefined {
+    return this.#lists[this.#oldest];
+  }
+
+  /** Forgets the oldest list. */
+  releaseOldest(): void {
+    this.#oldest++;
+    // Dropped in batches: one by one, the array would be moved for each of a million directories.
+    if (this.#oldest < 1024 && this.#oldest < this.#lists.length) return;
+    this.#lists = this.#lists.slice(this.#oldest);
+    this.#oldest = 0;
+  }
+
+  #newList(mayRepeatNames: boolean): FileList {
+    this.#scanner.startList(mayRepeatNames);
+    const list = new FileList(this.#nextStart, this.#context.protocol);
+    this.#lists.push(list);
+    return list;
+  }
+
+  /** End marker, numbering, and the order of the sub-lists to come. */
+  #finish(list: FileList): void {
+    this.#encoder.putEnd(this.#context.options.ignoreErrors ? 0 : this.#context.messages.ioError);
+    list.entriesThrough = this.#scanner.entriesSent;
+    this.#nextStart = list.start + list.count + 1;
+    const directories = list.finish();
+    for (const directory of directories) directory.number = this.#nextDirectory++;
+    if (!this.#context.incRecurse) {
+      this.#isComplete = true;
+      return;
+    }
+    this.#pending.push(...mergeRepeated(directories).reverse());
+    if (this.#pending.length === 0) {
+      this.#putNdx(NDX_FLIST_EOF);
+      this.#isComplete = true;
+    }
+  }
+
+  /** Id names and the I/O error word, which only a single list has. */
+  #endOnlyList(): void {
+    const { options, protocol, writer, messages, compatFlags } = this.#context;
+    if (!options.numericIds) {
+      const sendsIdZero = (compatFlags & CF_ID0_NAMES) !== 0;
+      if (options.owner) this.#users.putList(writer, protocol, sendsIdZero);
+      if (options.group) this.#groups.putList(writer, protocol, sendsIdZero);
+    }
+    const ioError = options.ignoreErrors ? 0 : messages.ioError;
+    if (protocol < 30) writer.putInt32(ioError);
+    else if (protocol === 30 && (compatFlags & CF_SAFE_FLIST) === 0 && ioError !== 0) messages.ioErrorWord(ioError);
+  }
+
+  #putNdx(ndx: number): void {
+    this.#context.writer.putWith(MAX_NDX_BYTES, (buffer, offset) =>
+      this.#context.ndxEncoder.encode(buffer, offset, ndx),
+    );
+  }
+}
+
+/** Directories that get a list of their own: the first of each name, with the contents of all (2-file-list.md 4.3). */
+function mergeRepeated(sorted: readonly ListedDirectory[]): ListedDirectory[] {
+  const kept: ListedDirectory[] = [];
+  for (const directory of sorted) {
+    if (directory.wireName.length === 1 && directory.wireName[0] === 0x2e) continue;
+    const previous = kept.at(-1);
+    if (previous?.wireName.equals(directory.wireName)) {
+      for (const source of directory.sources) {
+        const isKnown = previous.sources.some(
+          (other) => other.device === source.device && other.inode === source.inode,
+        );
+        if (!isKnown) previous.sources.push(source);
+      }
+    } else kept.push(directory);
+  }
+  return kept;
+}
+
+function layoutOf(context: ListContext) {
+  const { protocol, incRecurse, compatFlags, options, listSum } = context;
+  return {
+    protocol,
+    incRecurse,
+    varintFlags: (compatFlags & CF_VARINT_FLIST_FLAGS) !== 0,
+    safeFlist: (compatFlags & CF_SAFE_FLIST) !== 0 || protocol >= 31,
+    owner: options.owner,
+    group: options.group,
+    devices: options.devices,
+    specials: options.specials,
+    links: options.links,
+    atimes: options.atimes,
+    checksumLength: listSum?.digestLength ?? 0,
+  };
+}

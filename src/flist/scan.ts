@@ -1,0 +1,236 @@
+/** Names → entries of the current list: one directory at a time (2-file-list.md 1.2, 1.3). */
+
+import { FileError, LimitError, VanishedError } from '../errors.ts';
+import { joinPath } from '../vfs/path.ts';
+import { IOERR_GENERAL, IOERR_VANISHED } from '../wire/constants.ts';
+import { digestOf } from './content-sum.ts';
+import { breathe, type ListContext } from './context.ts';
+import type { EntryEncoder } from './encode.ts';
+import {
+  CONTENT_LISTED,
+  CONTENT_NONE,
+  type FileEntry,
+  fillFromStats,
+  fillMissing,
+  isDirectoryMode,
+  isLinkMode,
+  isRegularMode,
+  newEntry,
+  type SourceDirectory,
+} from './entry.ts';
+import { DanglingLink, type Examined, examine, refuseLinkLoop } from './examine.ts';
+import type { FileList, ListedDirectory } from './file-list.ts';
+import { failedText, line, quotedPath, vanishedText } from './texts.ts';
+
+/** What `munge symlinks` puts before a stored link's target. */
+const MUNGED_PREFIX = Buffer.from('/rsyncd-munged/');
+
+/** Puts entries into lists; keeps the totals of the session. */
+export class ListScanner {
+  readonly #context: ListContext;
+  readonly #encoder: EntryEncoder;
+  readonly #entry: FileEntry = newEntry();
+  /** Names of the list being built, kept only where several sources may repeat one. */
+  #seenNames: Set<string> | null = null;
+  /** Entries sent in the session. */
+  entriesSent = 0;
+  /** Sum of the lengths of regular files and links (3-transfer.md 8.2). */
+  totalSizeBytes = 0;
+
+  constructor(context: ListContext, encoder: EntryEncoder) {
+    this.#context = context;
+    this.#encoder = encoder;
+  }
+
+  /** Prepares for a list whose entries may repeat names: repeated files are kept out of hard-link groups (2-file-list.md 2.6). */
+  startList(mayRepeatNames: boolean): void {
+    this.#seenNames = mayRepeatNames ? new Set() : null;
+  }
+
+  /**
+   * Sends the entries of a directory.
+   * @returns its sub-directories, in order of transmission.
+   */
+  async scan(list: FileList, source: SourceDirectory): Promise<ListedDirectory[]> {
+    const names = await this.#names(source);
+    const found: ListedDirectory[] = [];
+    for (const name of names) {
+      await breathe(this.#context);
+      const listed = await this.#scanName(list, source, name);
+      if (listed !== null) found.push(listed);
+    }
+    return found;
+  }
+
+  /**
+   * Sends one entry that passed every filter.
+   * @param content CONTENT_* for directories.
+   */
+  async send(
+    list: FileList,
+    source: SourceDirectory,
+    name: Buffer,
+    what: { examined: Examined; content: number },
+  ): Promise<void> {
+    const { examined } = what;
+    const entry = this.#entry;
+    fillFromStats(entry, examined.stats);
+    entry.name = wireNameOf(source, name);
+    entry.content = what.content;
+    const { outgoingChmod } = this.#context.module;
+    if (outgoingChmod !== null && !isLinkMode(entry.mode)) entry.mode = outgoingChmod(entry.mode);
+    if (examined.linkTarget !== null && this.#encoder.needsTarget(entry.mode)) {
+      entry.linkTarget = this.#shownTarget(examined.linkTarget);
+    }
+    if (this.#context.listSum !== null && isRegularMode(entry.mode)) {
+      entry.checksum = await digestOf(this.#context, source, name, examined);
+    }
+    this.#put(list, source, name, examined.isFollowed);
+  }
+
+  /** Sends the placeholder of a missing argument (--delete-missing-args). */
+  sendMissing(list: FileList, source: SourceDirectory, name: Buffer): void {
+    fillMissing(this.#entry, wireNameOf(source, name));
+    this.#put(list, source, name, false);
+  }
+
+  /** The source that a directory's contents come from, its merge files read. */
+  enter(source: SourceDirectory, name: Buffer, examined: Examined): SourceDirectory {
+    if (examined.isFollowed) refuseLinkLoop(source, examined.stats);
+    const wireName = wireNameOf(source, name);
+    return {
+      directory: examined.directory!,
+      wireName,
+      modulePath: joinPath(source.modulePath, name),
+      scope: source.scope.enter(wireName),
+      argumentDevice: source.argumentDevice,
+      device: examined.stats.dev,
+      inode: examined.stats.ino,
+      parent: source,
+    };
+  }
+
+  #put(list: FileList, source: SourceDirectory, name: Buffer, isFollowed: boolean): void {
+    const entry = this.#entry;
+    if (++this.entriesSent > this.#context.limits.entries) throw new LimitError('entries', 'file list too long');
+    if (isRegularMode(entry.mode) || isLinkMode(entry.mode)) this.totalSizeBytes += entry.sizeBytes;
+    if (this.#seenNames !== null && !isDirectoryMode(entry.mode)) {
+      const key = entry.name.toString('latin1');
+      if (this.#seenNames.has(key)) entry.linkCount = 1;
+      else this.#seenNames.add(key);
+    }
+    this.#encoder.put(entry, list.start, list.count);
+    list.push(entry, source, name, isFollowed);
+  }
+
+  async #names(source: SourceDirectory): Promise<Buffer[]> {
+    try {
+      return await this.#context.view.readdir(source.directory);
+    } catch (thrown) {
+      if (!(thrown instanceof FileError)) throw thrown;
+      const { messages, module } = this.#context;
+      messages.fileError(failedText('opendir', source.modulePath, module.name, thrown.message));
+      messages.ioError |= IOERR_GENERAL;
+      return [];
+    }
+  }
+
+  async #scanName(list: FileList, source: SourceDirectory, name: Buffer): Promise<ListedDirectory | null> {
+    const { options, limits } = this.#context;
+    const wireName = wireNameOf(source, name);
+    if (wireName.length > limits.pathBytes) return this.#reportLongName(source, name, wireName.length);
+    const examined = this.#examineListed(source, name, wireName);
+    if (examined === null) return null;
+    const { stats } = examined;
+    const isDirectory = stats.isDirectory();
+    if (this.#isHidden(source, name, isDirectory)) return null;
+    if (this.#isSkippedUnreadable(source, name, stats.isSymbolicLink())) return null;
+    if (!isDirectory) {
+      await this.send(list, source, name, { examined, content: CONTENT_NONE });
+      return null;
+    }
+    const isMountPoint = options.oneFileSystem > 0 && options.recurse && stats.dev !== source.argumentDevice;
+    if (isMountPoint && options.oneFileSystem > 1) return null;
+    const descends = options.recurse && !isMountPoint;
+    const sources = descends ? this.#enterListed(source, name, examined) : [];
+    if (sources === null) return null;
+    await this.send(list, source, name, { examined, content: descends ? CONTENT_LISTED : CONTENT_NONE });
+    const listed: ListedDirectory = { wireName, sources, number: -1 };
+    list.addDirectory(listed);
+    return listed;
+  }
+
+  #enterListed(source: SourceDirectory, name: Buffer, examined: Examined): SourceDirectory[] | null {
+    try {
+      return [this.enter(source, name, examined)];
+    } catch (thrown) {
+      if (!(thrown instanceof FileError)) throw thrown;
+      this.#report('link_stat', source, name, thrown);
+      return null;
+    }
+  }
+
+  /** Attributes of a name found in a directory; null when it is to be left out, with the message sent. */
+  #examineListed(source: SourceDirectory, name: Buffer, wireName: Buffer): Examined | null {
+    try {
+      const { copyDirlinks } = this.#context.options;
+      return examine(this.#context, source, name, { wireName, followsDirectoryLinks: copyDirlinks });
+    } catch (thrown) {
+      if (!(thrown instanceof FileError)) throw thrown;
+      if (!this.#isHidden(source, name, false)) this.#reportUnexamined(source, name, thrown);
+      return null;
+    }
+  }
+
+  #reportUnexamined(source: SourceDirectory, name: Buffer, error: FileError): void {
+    const { messages, module } = this.#context;
+    const path = joinPath(source.modulePath, name);
+    if (error instanceof DanglingLink) {
+      messages.fileError(line('symlink has no referent: ', quotedPath(path, module.name)));
+      messages.ioError |= IOERR_GENERAL;
+    } else if (error instanceof VanishedError) {
+      messages.vanished(vanishedText(path, module.name));
+      messages.ioError |= IOERR_VANISHED;
+    } else this.#report('link_stat', source, name, error);
+  }
+
+  #report(call: string, source: SourceDirectory, name: Buffer, error: FileError): void {
+    const { messages, module } = this.#context;
+    messages.fileError(failedText(call, joinPath(source.modulePath, name), module.name, error.message));
+    messages.ioError |= IOERR_GENERAL;
+  }
+
+  #reportLongName(source: SourceDirectory, name: Buffer, length: number): null {
+    const { messages, limits } = this.#context;
+    if (this.#isHidden(source, name, false)) return null;
+    const over = length - limits.pathBytes;
+    messages.fileError(line(`filename overflows max-path len by ${over}: `, wireNameOf(source, name)));
+    messages.ioError |= IOERR_GENERAL;
+    return null;
+  }
+
+  /** The module's rules first: what they hide does not exist for the client's. */
+  #isHidden(source: SourceDirectory, name: Buffer, isDirectory: boolean): boolean {
+    const { filter } = this.#context.module;
+    if (!filter.isEmpty && filter.hides(joinPath(source.modulePath, name), isDirectory)) return true;
+    return !source.scope.isEmpty && source.scope.hides(wireNameOf(source, name), isDirectory);
+  }
+
+  #isSkippedUnreadable(source: SourceDirectory, name: Buffer, isLink: boolean): boolean {
+    return this.#context.module.ignoreNonreadable && !isLink && !this.#context.view.isReadable(source.directory, name);
+  }
+
+  #shownTarget(target: Buffer): Buffer {
+    const { mungeSymlinks } = this.#context.module;
+    const isMunged =
+      mungeSymlinks &&
+      target.length > MUNGED_PREFIX.length &&
+      target.subarray(0, MUNGED_PREFIX.length).equals(MUNGED_PREFIX);
+    return isMunged ? target.subarray(MUNGED_PREFIX.length) : target;
+  }
+}
+
+/** Name in the list of an entry of a source. */
+export function wireNameOf(source: SourceDirectory, name: Buffer): Buffer {
+  return joinPath(source.wireName, name);
+}

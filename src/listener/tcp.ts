@@ -1,0 +1,125 @@
+/** TCP listeners and listening sockets inherited from a service manager; main.ts opens them before it drops its rights. */
+
+import { createServer, type ListenOptions, type Server, type Socket } from 'node:net';
+import { ConfigError } from '../errors.ts';
+import { KEEP_ALIVE, READ_HIGH_WATER_MARK, SocketTransport } from './socket-transport.ts';
+
+/** Something that yields connections until it is closed. */
+export interface Listener {
+  /** Where it listens, as a client would write it: `127.0.0.1:8730`, `[::1]:873`, `unix:/run/rsyncd.sock`. */
+  readonly addressText: string;
+  /** 0 where there is none (unix socket). */
+  readonly port: number;
+  /** Stops accepting. Sessions that run are not cut and not waited for. */
+  close(): Promise<void>;
+}
+
+export interface TcpAddress {
+  /** Numeric address or host name. */
+  host: string;
+  /** 0 picks a free one. */
+  port: number;
+  backlog?: number;
+}
+
+/** Called once per connection; must not throw. */
+export type OnConnection = (transport: SocketTransport) => void;
+
+/** Called when the kernel fails to give us a connection (out of descriptors); the listener goes on. */
+export type OnAcceptError = (error: Error) => void;
+
+/** What most kernels cap the queue of unaccepted connections at anyway. */
+const BACKLOG = 511;
+
+const HINTS: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'another process listens there',
+  EACCES: 'ports below 1024 need root, CAP_NET_BIND_SERVICE or socket activation; 8730 does not',
+  EADDRNOTAVAIL: 'no interface of this machine has the address',
+  EAFNOSUPPORT: 'this machine has no IPv6; use 0.0.0.0',
+  ENOTFOUND: 'the host name is unknown',
+};
+
+/**
+ * Listens on a TCP address.
+ * @throws ConfigError naming the address and the reason.
+ */
+export async function listenTcp(
+  address: TcpAddress,
+  onConnection: OnConnection,
+  onAcceptError: OnAcceptError = () => {},
+): Promise<Listener> {
+  const { host, port, backlog = BACKLOG } = address;
+  const wanted = hostPortText(host, port);
+  return listen({ host, port, backlog }, wanted, onConnection, onAcceptError);
+}
+
+/**
+ * Accepts on a listening stream socket (TCP or unix) that was inherited as descriptor `fd`, and owns it from here on.
+ * @throws ConfigError when it is not one.
+ */
+export async function listenFd(
+  fd: number,
+  onConnection: OnConnection,
+  onAcceptError: OnAcceptError = () => {},
+): Promise<Listener> {
+  // Node has no way to ask for SO_ACCEPTCONN; listen(2) on anything but a stream socket that can accept fails instead.
+  return listen({ fd, backlog: BACKLOG }, `inherited descriptor ${fd}`, onConnection, onAcceptError);
+}
+
+async function listen(
+  options: ListenOptions & { fd?: number },
+  wanted: string,
+  onConnection: OnConnection,
+  onAcceptError: OnAcceptError,
+): Promise<Listener> {
+  const server = createServer({
+    // The client half-closes at the end of some sessions and still expects our last bytes.
+    allowHalfOpen: true,
+    noDelay: true,
+    highWaterMark: READ_HIGH_WATER_MARK,
+  });
+  await started(server, options, wanted);
+  server.on('error', onAcceptError);
+  const bound = server.address();
+  const isTcp = bound !== null && typeof bound === 'object';
+  server.on('connection', (socket: Socket) => accept(socket, isTcp, onConnection));
+  return {
+    addressText: isTcp ? hostPortText(bound.address, bound.port) : `unix:${bound ?? ''}`,
+    port: isTcp ? bound.port : 0,
+    close: async () => {
+      // The socket is closed when this returns; the callback would wait for the last session.
+      server.close();
+    },
+  };
+}
+
+function started(server: Server, options: ListenOptions & { fd?: number }, wanted: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const refused = (error: NodeJS.ErrnoException): void => {
+      const code = error.code ?? error.message;
+      const hint = options.fd === undefined ? HINTS[code] : 'it is not a listening stream socket';
+      reject(new ConfigError(`cannot listen on ${wanted}: ${code}${hint ? ` (${hint})` : ''}`, { cause: error }));
+    };
+    server.once('error', refused);
+    server.listen(options, () => {
+      server.off('error', refused);
+      resolve();
+    });
+  });
+}
+
+function accept(socket: Socket, isTcp: boolean, onConnection: OnConnection): void {
+  // SECURITY: a peer that resets before we look has no address any more. It must not pass as an unix socket peer,
+  // which is exempt from the per-address caps.
+  if (isTcp && socket.remoteAddress === undefined) {
+    socket.on('error', () => {});
+    socket.destroy();
+    return;
+  }
+  if (isTcp) socket.setKeepAlive(true, KEEP_ALIVE.idleMs, KEEP_ALIVE.intervalMs, KEEP_ALIVE.probes);
+  onConnection(new SocketTransport(socket));
+}
+
+function hostPortText(host: string, port: number): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}

@@ -1,0 +1,179 @@
+/**
+ * The daemon's log: a Logger interface for every layer, bound to pino by main.ts.
+ *
+ * One JSON object a line; on a terminal one readable line; under the journal a `<N>` syslog level in front.
+ */
+
+import { pino } from 'pino';
+import { escapeControls, escapeJsonControls } from './escape.ts';
+
+export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal';
+
+/** Facts of a log line. Names of files go in as printable text, never as Buffers; errors under `err`. */
+export type LogFields = Readonly<Record<string, unknown>>;
+
+/** Writes one line, with facts or without. Never throws, never waits. */
+export interface LogMethod {
+  (fields: LogFields, message?: string): void;
+  (message: string): void;
+}
+
+/** What the layers below main.ts see of the log. */
+export interface Logger {
+  readonly trace: LogMethod;
+  readonly debug: LogMethod;
+  readonly info: LogMethod;
+  readonly warn: LogMethod;
+  readonly error: LogMethod;
+  readonly fatal: LogMethod;
+  /** False when lines of this level go nowhere. */
+  isLevelEnabled(level: LogLevel): boolean;
+  /** A logger that adds `fields` to each of its lines. */
+  child(fields: LogFields): Logger;
+}
+
+/** The logger that owns the destination. */
+export interface RootLogger extends Logger {
+  /** Lines lost because the reader of the log was too slow or is gone. */
+  readonly droppedLines: number;
+  /**
+   * Waits until everything logged has been written, at most `timeoutMs`; false when the reader is stuck.
+   * Node then hangs in exit(), since the blocked write keeps one of its threads: end with SIGKILL.
+   */
+  flushed(timeoutMs: number): Promise<boolean>;
+}
+
+export interface LogOptions {
+  level: LogLevel;
+  /** Default 2, standard error. */
+  fd?: number;
+  /** Readable lines instead of JSON. */
+  isTerminal?: boolean;
+  /** `<N>` in front of each line, for a destination that the journal reads. */
+  journald?: boolean;
+}
+
+/** Lines that wait for a slow reader; more are dropped. Memory that a stalled `journalctl | less` may cost us. */
+const MAX_QUEUED_BYTES = 1024 * 1024;
+
+/** Syslog severities of sd-daemon(3). */
+const SYSLOG: Readonly<Record<string, number>> = { trace: 7, debug: 7, info: 6, warn: 4, error: 3, fatal: 2 };
+
+/**
+ * Opens the log on a descriptor, which stays open. One per process.
+ *
+ * SECURITY: the destination is asynchronous and bounded; with a synchronous one, whoever stops reading the log stops
+ * the daemon (libraries.md 8).
+ */
+export function createLogger(options: LogOptions): RootLogger {
+  const destination = new LogDestination(options);
+  const logger = pino(
+    {
+      level: options.level,
+      base: null,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+    },
+    destination,
+  );
+  destination.reportDropsTo((lines) => logger.warn({ lines }, 'log lines dropped: the reader of the log is too slow'));
+  return Object.defineProperties(logger as unknown as RootLogger, {
+    droppedLines: { get: () => destination.droppedLines },
+    flushed: { value: (timeoutMs: number) => destination.flushed(timeoutMs) },
+  });
+}
+
+/** Between pino and the descriptor: formats lines, counts what is lost, knows what is still on its way. */
+class LogDestination {
+  readonly #stream: ReturnType<typeof pino.destination>;
+  readonly #format: (line: string) => string;
+  #pendingBytes = 0;
+  #dropped = 0;
+  #droppedReported = 0;
+  #broken = false;
+  #reportDrops: (lines: number) => void = () => {};
+
+  constructor({ fd = 2, isTerminal = false, journald = false }: LogOptions) {
+    this.#stream = pino.destination({ fd, sync: false, minLength: 0, maxLength: MAX_QUEUED_BYTES });
+    const format = isTerminal ? terminalLine : escapeJsonControls;
+    this.#format = journald ? (line) => `<${syslogLevel(line)}>${format(line)}` : format;
+    this.#stream.on('write', (bytes: number) => {
+      this.#pendingBytes -= bytes;
+    });
+    this.#stream.on('drop', (line: string) => {
+      this.#pendingBytes -= Buffer.byteLength(line);
+      this.#dropped++;
+    });
+    this.#stream.on('drain', () => this.#onDrain());
+    this.#stream.on('error', (error: NodeJS.ErrnoException) => {
+      // A full disk may have room again later; a reader that is gone does not come back.
+      if (error.code === 'EPIPE' || error.code === 'EBADF') this.#broken = true;
+    });
+  }
+
+  get droppedLines(): number {
+    return this.#dropped;
+  }
+
+  reportDropsTo(report: (lines: number) => void): void {
+    this.#reportDrops = report;
+  }
+
+  /** pino calls this with one JSON line. */
+  write(json: string): void {
+    if (this.#broken) {
+      this.#dropped++;
+      return;
+    }
+    const line = this.#format(json);
+    const bytes = Buffer.byteLength(line);
+    this.#pendingBytes += bytes;
+    try {
+      this.#stream.write(line);
+    } catch {
+      // pino ends its stream when the event loop runs dry, and a line after that must not throw.
+      this.#pendingBytes -= bytes;
+      this.#dropped++;
+    }
+  }
+
+  flushed(timeoutMs: number): Promise<boolean> {
+    if (this.#pendingBytes <= 0 || this.#broken) return Promise.resolve(true);
+    return new Promise((resolve) => {
+      const finish = (): void => {
+        clearTimeout(timer);
+        this.#stream.off('drain', finish);
+        this.#stream.off('error', finish);
+        resolve(this.#pendingBytes <= 0 || this.#broken);
+      };
+      const timer = setTimeout(finish, timeoutMs);
+      this.#stream.on('drain', finish);
+      this.#stream.on('error', finish);
+    });
+  }
+
+  #onDrain(): void {
+    const lines = this.#dropped - this.#droppedReported;
+    if (lines === 0) return;
+    this.#droppedReported = this.#dropped;
+    this.#reportDrops(lines);
+  }
+}
+
+function syslogLevel(line: string): number {
+  // `level` is the first field of every line that pino writes.
+  return SYSLOG[/^\{"level":"(\w+)"/.exec(line)?.[1] ?? ''] ?? SYSLOG.info!;
+}
+
+/** `12:34:56.789 WARN  message  key=value key="two words"`, with error stacks on one line too. */
+function terminalLine(json: string): string {
+  const { level, time, msg, ...fields } = JSON.parse(json) as Record<string, unknown>;
+  const clock = String(time).slice(11, 23);
+  const facts = Object.entries(fields).map(([key, value]) => ` ${escapeControls(key)}=${factText(value)}`);
+  return `${clock} ${String(level).toUpperCase().padEnd(5)} ${escapeControls(String(msg ?? ''))}${facts.join('')}\n`;
+}
+
+function factText(value: unknown): string {
+  if (typeof value === 'string' && /^[^\s"=\\]+$/.test(value)) return escapeControls(value);
+  return escapeJsonControls(JSON.stringify(value));
+}

@@ -1,0 +1,17 @@
+/** What a session holds for its place in the daemon; listener/admission.ts hands them out. */
+
+/** One admitted connection. All methods are synchronous and never throw for a reason that the peer controls. */
+export interface AdmissionTicket {
+  /** The client has sent all its arguments: it no longer counts as a handshake. Further calls do nothing. */
+  argumentsComplete(): void;
+  /**
+   * Takes a place in a module, at most one per ticket.
+   * @param name the configured name, never the peer's spelling.
+   * @param max places of the module; 0 is unlimited.
+   * @returns false when the module is full.
+   * @throws Bug on a second module.
+   */
+  enterModule(name: string, max: number): boolean;
+  /** Gives everything back. Further calls do nothing. */
+  release(): void;
+}

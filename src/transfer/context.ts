@@ -1,0 +1,21 @@
+/** What the transfer phase works with. */
+
+import type { TransferSums } from '../checksum/sums.ts';
+import type { ListContext } from '../flist/context.ts';
+import type { FileLists } from '../flist/lists.ts';
+import type { NdxDecoder } from '../wire/ndx.ts';
+import type { ByteReader } from '../wire/reader.ts';
+import type { DeltaState } from './delta.ts';
+
+export interface TransferContext extends ListContext {
+  readonly reader: ByteReader;
+  readonly lists: FileLists;
+  readonly sums: TransferSums;
+  readonly ndxDecoder: NdxDecoder;
+  readonly delta: DeltaState;
+  readonly openNoatime: boolean;
+  /** Bytes that came from the client before the demultiplexer, for the statistics. */
+  readonly bytesReceived: () => number;
+  /** Called after each file whose data was sent. */
+  readonly onFileSent: (sizeBytes: number) => void;
+}

@@ -1,0 +1,100 @@
+/** One file against the client's block sums: window in, tokens out (3-transfer.md 4). */
+
+import { randomInt } from 'node:crypto';
+import type { OpenFile } from '../vfs/open-file.ts';
+import { CF_INPLACE_PARTIAL_DIR, FNAMECMP_FNAME, FNAMECMP_PARTIAL_DIR } from '../wire/constants.ts';
+import type { TransferContext } from './context.ts';
+import { BlockMatcher, type MatchSink, type MatchWindow, SEARCH } from './match.ts';
+import { type FileProgress, readPadded, readPaddedAsync } from './padded-read.ts';
+import type { SendPlan } from './send-file.ts';
+import { putLiteral, putMatch } from './tokens.ts';
+
+/** Files up to this size are read in one tick. */
+const SMALL_FILE = 128 * 1024;
+
+/** What one session keeps from file to file. */
+export class DeltaState {
+  #memory: Buffer = Buffer.alloc(0);
+  /** Form of block sum that has matched (3-transfer.md 3.5); null while unknown. */
+  blockVariant: number | null = null;
+
+  /** Window memory of at least `bytes`; the same each time. */
+  window(bytes: number): Buffer {
+    if (this.#memory.length < bytes) this.#memory = Buffer.allocUnsafeSlow(bytes);
+    return this.#memory.subarray(0, bytes);
+  }
+}
+
+/** Sends the tokens of a file without their end mark, and adds its content to the whole-file sum. */
+export async function sendDelta(
+  context: TransferContext,
+  file: OpenFile,
+  plan: SendPlan,
+  progress: FileProgress,
+): Promise<void> {
+  const { delta, slice, writer, limits, sums } = context;
+  let bytes: Buffer = Buffer.alloc(0);
+  const matcher = await BlockMatcher.create(
+    plan.blockSums,
+    sums,
+    tokenSink(context, () => bytes),
+    {
+      fileLength: file.sizeBytes,
+      inPlace: overwritesBasis(context, plan),
+      limits,
+      seed: randomInt(2 ** 32),
+      blockVariant: delta.blockVariant,
+      slice,
+    },
+  );
+  bytes = delta.window(Math.min(matcher.windowBytes, file.sizeBytes));
+  const window: MatchWindow = { bytes, start: 0, length: 0 };
+  await fillWindow(file, window, matcher.keepFrom, progress);
+  for (let state = matcher.search(window, slice); state !== SEARCH.DONE; state = matcher.search(window, slice)) {
+    if (state === SEARCH.MORE) await fillWindow(file, window, matcher.keepFrom, progress);
+    if (slice.expired) await slice.yield();
+    if (writer.pressure) await writer.drain();
+  }
+  delta.blockVariant = matcher.blockVariant;
+}
+
+function tokenSink(context: TransferContext, bytes: () => Buffer): MatchSink {
+  const { writer, sums } = context;
+  return {
+    literal(from, to) {
+      const data = bytes().subarray(from, to);
+      sums.file.update(data);
+      putLiteral(writer, data);
+    },
+    match(block, from, to) {
+      sums.file.update(bytes().subarray(from, to));
+      putMatch(writer, block);
+    },
+  };
+}
+
+/** Drops what lies before `keepFrom` and reads on from where the window ends. */
+async function fillWindow(
+  file: OpenFile,
+  window: MatchWindow,
+  keepFrom: number,
+  progress: FileProgress,
+): Promise<void> {
+  const kept = window.start + window.length - keepFrom;
+  window.bytes.copyWithin(0, keepFrom - window.start, keepFrom - window.start + kept);
+  window.start = keepFrom;
+  const position = keepFrom + kept;
+  const room = window.bytes.subarray(kept, kept + Math.min(window.bytes.length - kept, file.sizeBytes - position));
+  if (file.sizeBytes <= SMALL_FILE) readPadded(file, room, position, progress);
+  else await readPaddedAsync(file, room, position, progress);
+  window.length = kept + room.length;
+}
+
+/** Whether blocks behind the write position are gone at the client (3-transfer.md 4.3). */
+function overwritesBasis(context: TransferContext, { request, isRedo }: SendPlan): boolean {
+  const { protocol, options, compatFlags } = context;
+  const inPlace = options.inplace || options.appendMode > 0;
+  if (protocol < 29) return inPlace && (!options.backup || isRedo);
+  if (inPlace && request.basisType === FNAMECMP_FNAME) return true;
+  return request.basisType === FNAMECMP_PARTIAL_DIR && (compatFlags & CF_INPLACE_PARTIAL_DIR) !== 0;
+}

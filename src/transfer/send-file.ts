@@ -1,0 +1,140 @@
+/** One file's answer after its item: sum head, tokens, whole-file sum (3-transfer.md 2.6, 5, 6.1). */
+
+import type { FileError } from '../errors.ts';
+import type { OpenFile } from '../vfs/open-file.ts';
+import { acquireChunk, type Chunk, releaseChunk, SLOTS } from '../wire/chunk.ts';
+import { CHUNK_SIZE } from '../wire/constants.ts';
+import type { BlockSums } from './block-sums.ts';
+import type { TransferContext } from './context.ts';
+import { sendDelta } from './delta.ts';
+import { asFileError, FileProgress, readPadded } from './padded-read.ts';
+import type { Request } from './request.ts';
+import { basisLength, echoedSumHead, SUM_HEAD_BYTES, type SumHead, writeSumHead } from './sum-head.ts';
+import { putEndOfTokens, reserveLiteral } from './tokens.ts';
+
+/** Data bytes of one full chunk. */
+const CHUNK_DATA = SLOTS * CHUNK_SIZE;
+
+/** Files up to this size are read in the tick that answers: a thread-pool round trip would cost more than the read. */
+const SMALL_FILE = CHUNK_DATA;
+
+/** How a file is to be sent. */
+export interface SendPlan {
+  readonly request: Request;
+  readonly blockSums: BlockSums;
+  /** Append mode holds for this request. */
+  readonly appends: boolean;
+  /** The file is sent for the second time. */
+  readonly isRedo: boolean;
+}
+
+/**
+ * Sends a file's content.
+ * @returns the error that cut its reading short, or null.
+ */
+export async function sendContent(context: TransferContext, file: OpenFile, plan: SendPlan): Promise<FileError | null> {
+  const { writer, sums, options } = context;
+  const progress = new FileProgress();
+  const head = echoedSumHead(plan.blockSums.head, sums.digestLength);
+  writer.putWith(SUM_HEAD_BYTES, (buffer, offset) => writeSumHead(buffer, offset, head));
+  sums.file.reset();
+  const from = plan.appends ? Math.min(appendedLength(head), file.sizeBytes) : 0;
+  // --append-verify sums the whole file, --append only what is sent (3-transfer.md 2.7).
+  if (plan.appends && options.appendMode > 1) await sumRange(context, file, progress, from);
+  if (!plan.appends && plan.blockSums.usable) await sendDelta(context, file, plan, progress);
+  else if (file.sizeBytes - from <= SMALL_FILE) sendSmall(context, file, progress, from);
+  else await sendLarge(context, file, progress, from);
+  putEndOfTokens(writer);
+  writer.putBytes(finalSum(sums.file.digest(), progress.error !== null));
+  return progress.error;
+}
+
+/** Length of the client's file in append mode: what it has already. */
+export function appendedLength(head: SumHead): number {
+  return basisLength(head);
+}
+
+function sendSmall(context: TransferContext, file: OpenFile, progress: FileProgress, from: number): void {
+  for (let position = from; position < file.sizeBytes; position += CHUNK_SIZE) {
+    const room = reserveLiteral(context.writer, Math.min(CHUNK_SIZE, file.sizeBytes - position));
+    readPadded(file, room, position, progress);
+    context.sums.file.update(room);
+  }
+}
+
+/** Reads one chunk ahead by the thread pool, so that disk, digest and socket work side by side. */
+async function sendLarge(
+  context: TransferContext,
+  file: OpenFile,
+  progress: FileProgress,
+  from: number,
+): Promise<void> {
+  const { writer, sums } = context;
+  let next: Promise<Chunk> | null = readChunk(file, from, progress);
+  try {
+    for (let position = from; position < file.sizeBytes; position += CHUNK_DATA) {
+      const chunk: Chunk = await next!;
+      next = null;
+      if (position + CHUNK_DATA < file.sizeBytes) next = readChunk(file, position + CHUNK_DATA, progress);
+      const length = Math.min(CHUNK_DATA, file.sizeBytes - position);
+      for (let slot = 0; slot * CHUNK_SIZE < length; slot++) {
+        const data = chunk.slots[slot]!;
+        const size = Math.min(CHUNK_SIZE, length - slot * CHUNK_SIZE);
+        sums.file.update(size === CHUNK_SIZE ? data : data.subarray(0, size));
+      }
+      writer.putLiteralChunk(chunk, length);
+      if (writer.pressure) await writer.drain();
+    }
+  } finally {
+    // After an error the read ahead still writes into its chunk: wait for it before the file is closed.
+    if (next !== null) releaseChunk(await next);
+  }
+}
+
+async function readChunk(file: OpenFile, position: number, progress: FileProgress): Promise<Chunk> {
+  const chunk = acquireChunk();
+  const length = Math.min(CHUNK_DATA, file.sizeBytes - position);
+  let filled = 0;
+  let error: FileError | null = null;
+  try {
+    while (filled < length) {
+      const count = await file.readv(slotsBetween(chunk, filled, length), position + filled);
+      if (count === 0) break;
+      filled += count;
+    }
+  } catch (thrown) {
+    error = asFileError(thrown);
+  }
+  if (filled < length) for (const part of slotsBetween(chunk, filled, length)) progress.pad(part, 0, error);
+  return chunk;
+}
+
+/** The memory of a chunk's slots that holds data bytes `from` to `to`. */
+function slotsBetween(chunk: Chunk, from: number, to: number): readonly Buffer[] {
+  if (from === 0 && to === CHUNK_DATA) return chunk.slots;
+  const parts: Buffer[] = [];
+  for (let slot = Math.floor(from / CHUNK_SIZE); slot * CHUNK_SIZE < to; slot++) {
+    const start = slot * CHUNK_SIZE;
+    parts.push(chunk.slots[slot]!.subarray(Math.max(0, from - start), Math.min(CHUNK_SIZE, to - start)));
+  }
+  return parts;
+}
+
+/** Adds the first `to` bytes of a file to its sum without sending them. */
+async function sumRange(context: TransferContext, file: OpenFile, progress: FileProgress, to: number): Promise<void> {
+  for (let position = 0; position < to; position += CHUNK_DATA) {
+    const chunk = await readChunk(file, position, progress);
+    for (const part of slotsBetween(chunk, 0, Math.min(CHUNK_DATA, to - position))) context.sums.file.update(part);
+    releaseChunk(chunk);
+    if (context.slice.expired) await context.slice.yield();
+  }
+}
+
+/** The sum as sent: deliberately wrong after a read error, so that the client asks again or reports (3-transfer.md 2.6). */
+function finalSum(digest: Buffer, isSpoiled: boolean): Buffer {
+  if (!isSpoiled) return digest;
+  const isZero = digest.every((byte) => byte === 0);
+  const wrong = Buffer.alloc(digest.length);
+  if (isZero) wrong[wrong.length - 1] = 1;
+  return wrong;
+}

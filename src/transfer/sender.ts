@@ -1,0 +1,239 @@
+/** The sender's main loop: requests in, answers out, phases, and the sub-lists in between (3-transfer.md 2.3). */
+
+import { FileError, LimitError, ProtocolError, VanishedError } from '../errors.ts';
+import { openListed } from '../flist/content-sum.ts';
+import type { FileList, FoundEntry } from '../flist/file-list.ts';
+import { line, quotedPath, vanishedText } from '../flist/texts.ts';
+import type { OpenFile } from '../vfs/open-file.ts';
+import { joinPath } from '../vfs/path.ts';
+import {
+  IOERR_GENERAL,
+  IOERR_VANISHED,
+  ITEM_IS_NEW,
+  ITEM_TRANSFER,
+  NDX_DEL_STATS,
+  NDX_DONE,
+} from '../wire/constants.ts';
+import { MAX_NDX_BYTES } from '../wire/ndx.ts';
+import type { TransferContext } from './context.ts';
+import { readBlockSums } from './read-sums.ts';
+import { putItem, type Request, readRequest } from './request.ts';
+import { appendedLength, sendContent } from './send-file.ts';
+import { echoDeletionCounts, putStatistics } from './stats.ts';
+
+/** Entries kept in stock ahead of the client, and how far idle time may extend that (2-file-list.md 4.5). */
+const LOOK_AHEAD = 1000;
+const IDLE_LOOK_AHEAD = 10_000;
+
+/** The transfer phase of one session, from the first request to the goodbye. */
+export class Sender {
+  readonly #context: TransferContext;
+  readonly #lastPhase: number;
+  /** The list that the client's latest index belongs to. */
+  #current: FileList | undefined;
+  #phase = 0;
+
+  constructor(context: TransferContext) {
+    this.#context = context;
+    this.#lastPhase = context.protocol >= 29 ? 2 : 1;
+    this.#current = context.lists.oldest;
+  }
+
+  /** Runs the phase to its end. @throws ProtocolError, LimitError, PeerGone */
+  async run(): Promise<void> {
+    const { messages } = this.#context;
+    const listedErrors = messages.ioError;
+    while (await this.#step());
+    if (messages.ioError !== listedErrors) messages.ioErrorWord(messages.ioError);
+    this.#putDone();
+    await this.#sayGoodbye();
+  }
+
+  /** One index of the client; false when the last phase is over. */
+  async #step(): Promise<boolean> {
+    await this.#keepListsAhead();
+    const ndx = await this.#context.ndxDecoder.read(this.#context.reader);
+    if (ndx === NDX_DONE) return this.#finishPhase();
+    if (ndx === NDX_DEL_STATS) await this.#echoDeletions();
+    else if (ndx < 0) throw new ProtocolError(`unexpected ndx ${ndx}`);
+    else await this.#answer(ndx);
+    if (this.#context.slice.expired) await this.#context.slice.yield();
+    if (this.#context.writer.pressure) await this.#context.writer.drain();
+    return true;
+  }
+
+  /** Sends sub-lists so that the client never runs dry, and more of them while it is silent. */
+  async #keepListsAhead(): Promise<void> {
+    const { lists, reader, writer } = this.#context;
+    while (!lists.isComplete && this.#ahead() < LOOK_AHEAD) await lists.sendSubList();
+    while (!lists.isComplete && !reader.ready && this.#ahead() < IDLE_LOOK_AHEAD) {
+      await lists.sendSubList();
+      writer.flush();
+      await new Promise<void>((resolve) => setImmediate(resolve));
+    }
+  }
+
+  #ahead(): number {
+    return this.#current === undefined ? 0 : this.#context.lists.entriesAhead(this.#current);
+  }
+
+  /** NDX_DONE releases the oldest list while there are several, then ends phases. */
+  #finishPhase(): boolean {
+    const { lists, incRecurse } = this.#context;
+    if (incRecurse && lists.hasLive) {
+      const released = lists.oldest;
+      lists.releaseOldest();
+      if (this.#current === released) this.#current = lists.oldest;
+      if (lists.hasLive) {
+        this.#putDone();
+        return true;
+      }
+    }
+    this.#phase++;
+    if (this.#phase > this.#lastPhase) return false;
+    this.#putDone();
+    return true;
+  }
+
+  async #answer(ndx: number): Promise<void> {
+    const { protocol, reader, limits, lists } = this.#context;
+    const request = await readRequest(reader, ndx, protocol, limits);
+    if (this.#isKeepAlive(request)) return;
+    const found = lists.find(ndx);
+    this.#current = found.list;
+    if (!(request.iflags & ITEM_TRANSFER)) {
+      this.#countReport(found.list, found.position);
+      putItem(this.#context.writer, this.#context.ndxEncoder, request, protocol);
+      return;
+    }
+    if (found.position === null || !found.list.isRegular(found.position)) {
+      throw new ProtocolError('transfer of something that is no regular file');
+    }
+    if (this.#phase >= 2) throw new ProtocolError('got transfer request in phase 2');
+    await this.#transfer(request, found);
+  }
+
+  /** Protocol 29 clients say "still here" with an index behind the list (1-session.md 6.4). */
+  #isKeepAlive(request: Request): boolean {
+    const { protocol, lists } = this.#context;
+    return protocol === 29 && request.iflags === ITEM_IS_NEW && request.ndx === lists.oldest?.count;
+  }
+
+  #countReport(list: FileList, position: number | null): void {
+    const { limits } = this.#context;
+    if (position !== null && list.countReport(position) >= limits.reportsPerFile) {
+      throw new LimitError('reportsPerFile', 'too many reports of one file');
+    }
+  }
+
+  async #transfer(request: Request, found: FoundEntry): Promise<void> {
+    const { options, writer, ndxEncoder, protocol, limits } = this.#context;
+    const sends = found.list.countSend(found.position);
+    // SECURITY: a real client asks twice at most, once per pass; more would be free amplification (B-19).
+    if (sends >= limits.sendsPerFile) throw new LimitError('sendsPerFile', 'file requested too often');
+    if (options.dryRun) {
+      putItem(writer, ndxEncoder, request, protocol);
+      return;
+    }
+    const isRedo = sends > 0;
+    const appends = options.appendMode > 0 && !isRedo;
+    const blockSums = await readBlockSums(this.#context, appends);
+    const file = this.#open(request.ndx, found);
+    if (file === null) return;
+    try {
+      if (
+        appends &&
+        appendedLength(blockSums.head) > file.sizeBytes &&
+        file.sizeBytes < found.list.sizeBytes(found.position)
+      ) {
+        this.#reportDiminished(request.ndx, found);
+        return;
+      }
+      putItem(writer, ndxEncoder, request, protocol);
+      const readError = await sendContent(this.#context, file, { request, blockSums, appends, isRedo });
+      if (readError !== null) this.#reportReadError(found, readError);
+      this.#context.onFileSent(file.sizeBytes);
+    } finally {
+      file.close();
+    }
+  }
+
+  /** Opens a requested file; null, with everything said, when it cannot be sent (3-transfer.md 2.5). */
+  #open(ndx: number, found: FoundEntry): OpenFile | null {
+    const { messages, module, openNoatime } = this.#context;
+    const { list, position } = found;
+    try {
+      const source = list.source(position);
+      const isFollowed = list.isFollowed(position);
+      return openListed(this.#context, source, list.name(position), { isFollowed, noatime: openNoatime });
+    } catch (thrown) {
+      if (!(thrown instanceof FileError)) throw thrown;
+      const path = shownPath(found);
+      if (thrown instanceof VanishedError) {
+        messages.ioError |= IOERR_VANISHED;
+        messages.vanished(vanishedText(path, module.name));
+      } else {
+        messages.ioError |= IOERR_GENERAL;
+        messages.fileError(
+          line('rsync: [sender] send_files failed to open ', quotedPath(path, module.name), `: ${thrown.message}`),
+        );
+      }
+      messages.noSend(ndx);
+      return null;
+    }
+  }
+
+  #reportDiminished(ndx: number, found: FoundEntry): void {
+    const { messages, module } = this.#context;
+    messages.warning(line('skipped diminished file: ', quotedPath(shownPath(found), module.name)));
+    messages.noSend(ndx);
+  }
+
+  #reportReadError(found: FoundEntry, error: FileError): void {
+    const { messages, module } = this.#context;
+    messages.ioError |= IOERR_GENERAL;
+    messages.fileError(
+      line('rsync: [sender] read errors mapping ', quotedPath(shownPath(found), module.name), `: ${error.message}`),
+    );
+  }
+
+  async #echoDeletions(): Promise<void> {
+    const { protocol, reader, writer, ndxEncoder } = this.#context;
+    if (protocol < 31) throw new ProtocolError('deletion counts below protocol 31');
+    await echoDeletionCounts(reader, writer, ndxEncoder);
+  }
+
+  #putDone(): void {
+    const { writer, ndxEncoder } = this.#context;
+    writer.putWith(MAX_NDX_BYTES, (buffer, offset) => ndxEncoder.encode(buffer, offset, NDX_DONE));
+  }
+
+  /** Statistics, then one more round of NDX_DONE from protocol 31 (3-transfer.md 8.4). */
+  async #sayGoodbye(): Promise<void> {
+    const { writer, protocol, lists, bytesReceived } = this.#context;
+    const { totalSizeBytes, buildMs } = lists.totals;
+    writer.flush();
+    const { bytesWritten } = writer;
+    putStatistics(writer, protocol, { bytesRead: bytesReceived(), bytesWritten, totalSizeBytes, listBuildMs: buildMs });
+    await this.#readGoodbye();
+    if (protocol < 31) return;
+    this.#putDone();
+    await this.#readGoodbye();
+  }
+
+  async #readGoodbye(): Promise<void> {
+    const { ndxDecoder, reader, protocol, limits } = this.#context;
+    for (;;) {
+      const ndx = await ndxDecoder.read(reader);
+      if (ndx === NDX_DONE) return;
+      if (ndx === NDX_DEL_STATS) await this.#echoDeletions();
+      else if (protocol === 29 && ndx >= 0) await readRequest(reader, ndx, protocol, limits);
+      else throw new ProtocolError('unexpected ndx at the end of the session');
+    }
+  }
+}
+
+/** Path of an entry from the module root, as the client knows it. */
+function shownPath(found: FoundEntry): Buffer {
+  return joinPath(found.list.source(found.position).modulePath, found.list.name(found.position));
+}

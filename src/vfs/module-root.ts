@@ -1,0 +1,333 @@
+/**
+ * The only code that opens anything inside a module. Each directory is opened relative to a held descriptor, component by
+ * component, as `/proc/self/fd/<fd>/<name>` with O_NOFOLLOW: a component that is swapped for a link after it was listed gives
+ * an error, and no name leads out of the module (security.md, introduction).
+ */
+
+import {
+  accessSync,
+  type BigIntStats,
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  openSync,
+  readdirSync,
+  readlinkSync,
+} from 'node:fs';
+import { readdir } from 'node:fs/promises';
+import { Bug, FileError, SandboxError } from '../errors.ts';
+import type { Limits } from '../limits.ts';
+import { EINVAL, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR, errnoText, toFileError } from './errno.ts';
+import { OpenFile } from './open-file.ts';
+import { DirectoryPath, isDotDot, joinPath, splitPath } from './path.ts';
+
+/** Attributes with nanoseconds and 64-bit numbers. */
+export type FileStats = BigIntStats;
+
+/** Not exported by node:fs. */
+const O_PATH = 0o10000000;
+
+const DIRECTORY_FLAGS = O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW;
+
+// SECURITY: O_NONBLOCK, or a fifo put in a file's place would block the daemon in open (CVE-2024-12747).
+const FILE_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+
+/** Directories whose descriptor one session keeps: 512 sessions stay below 4096 descriptors. */
+const HELD_DIRECTORIES = 4;
+
+/** A directory of this size (bytes) may hold so many names that listing it would stall the event loop. */
+const BIG_DIRECTORY = 512n * 1024n;
+
+/** A held directory and the prefix that leads to its entries. */
+interface HeldDirectory {
+  readonly path: DirectoryPath;
+  readonly fd: number;
+  /** `/proc/self/fd/<fd>/`, with room for a name behind it. */
+  readonly scratch: Buffer;
+  readonly prefixLength: number;
+}
+
+/** Where a path leads once the links in it are followed inside the module. */
+export interface ResolvedPath {
+  /** Real directory that holds the entry; the entry is `directory` itself when `name` is null (the module root). */
+  readonly directory: DirectoryPath;
+  readonly name: Buffer | null;
+}
+
+/** Path from the module root of what a path resolved to; empty for the root itself. */
+export function resolvedPath({ directory, name }: ResolvedPath): Buffer {
+  return name === null ? directory.toBuffer() : joinPath(directory.toBuffer(), name);
+}
+
+/** The directory that a path resolved to. */
+export function directoryOf({ directory, name }: ResolvedPath): DirectoryPath {
+  return name === null ? directory : directory.child(name);
+}
+
+/** One session's view of a module: everything is read through here. */
+export class ModuleView {
+  readonly root = DirectoryPath.root();
+  readonly #rootFd: number;
+  readonly #limits: Limits;
+  readonly #held: HeldDirectory[] = [];
+  #closed = false;
+
+  /** @param rootFd descriptor of the module root; stays the caller's. */
+  constructor(rootFd: number, limits: Limits) {
+    this.#rootFd = rootFd;
+    this.#limits = limits;
+  }
+
+  /** Attributes of an entry, of the link itself when it is one. @throws FileError, VanishedError */
+  lstat(directory: DirectoryPath, name: Buffer): FileStats {
+    try {
+      return lstatSync(this.#entryPath(directory, name), { bigint: true });
+    } catch (thrown) {
+      throw toFileError(thrown);
+    }
+  }
+
+  /** Attributes of a directory itself. @throws FileError */
+  statDirectory(directory: DirectoryPath): FileStats {
+    return fstatSync(this.#hold(directory).fd, { bigint: true });
+  }
+
+  /** Attributes of what a path resolved to. @throws FileError */
+  statResolved(resolved: ResolvedPath): FileStats {
+    return resolved.name === null
+      ? this.statDirectory(resolved.directory)
+      : this.lstat(resolved.directory, resolved.name);
+  }
+
+  /** Target of a link. @throws FileError */
+  readlink(directory: DirectoryPath, name: Buffer): Buffer {
+    try {
+      return readlinkSync(this.#entryPath(directory, name), 'buffer');
+    } catch (thrown) {
+      throw toFileError(thrown);
+    }
+  }
+
+  /** Names in a directory, in its own order, without `.` and `..`. @throws FileError */
+  async readdir(directory: DirectoryPath): Promise<Buffer[]> {
+    const held = this.#hold(directory);
+    try {
+      const path = held.scratch.subarray(0, held.prefixLength);
+      // A big directory is listed by the thread pool, on a descriptor that the cache cannot close meanwhile.
+      if (fstatSync(held.fd, { bigint: true }).size < BIG_DIRECTORY) return readdirSync(path, 'buffer');
+      const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
+      try {
+        return await readdir(Buffer.from(`/proc/self/fd/${fd}/`), 'buffer');
+      } finally {
+        closeSync(fd);
+      }
+    } catch (thrown) {
+      throw toFileError(thrown);
+    }
+  }
+
+  /**
+   * Opens a regular file for reading; the caller closes it.
+   * @throws FileError when it is no regular file or cannot be opened, VanishedError when it is gone.
+   */
+  openFile(directory: DirectoryPath, name: Buffer, noatime = false): OpenFile {
+    const fd = this.#openLeaf(directory, name, noatime);
+    try {
+      const stats = fstatSync(fd, { bigint: true });
+      if (!stats.isFile()) throw new FileError(errnoText(EINVAL), EINVAL);
+      return new OpenFile(fd, Number(stats.size));
+    } catch (thrown) {
+      closeSync(fd);
+      throw toFileError(thrown);
+    }
+  }
+
+  /** Content of a small regular file, or null when it is missing, unreadable, no regular file or larger than `maxBytes`. */
+  readSmallFile(directory: DirectoryPath, name: Buffer, maxBytes: number): Buffer | null {
+    try {
+      const file = this.openFile(directory, name);
+      try {
+        if (file.sizeBytes > maxBytes) return null;
+        const bytes = Buffer.allocUnsafe(file.sizeBytes);
+        return bytes.subarray(0, file.readSync(bytes, 0));
+      } finally {
+        file.close();
+      }
+    } catch (thrown) {
+      if (thrown instanceof FileError) return null;
+      throw thrown;
+    }
+  }
+
+  /** True when this process may read the entry (module option `ignore_nonreadable`). */
+  isReadable(directory: DirectoryPath, name: Buffer): boolean {
+    try {
+      accessSync(this.#entryPath(directory, name), constants.R_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  /**
+   * Follows the links in a path, as far as they stay inside the module.
+   * @param from where a relative path starts.
+   * @param followLast whether a link in the last place is followed too.
+   * @throws FileError: ENOENT for an absolute link or one that climbs out of the module, ELOOP after too many links.
+   */
+  resolve(from: DirectoryPath, path: Buffer, followLast: boolean): ResolvedPath {
+    const pending = splitPath(path).reverse();
+    let directory = from;
+    let hops = 0;
+    for (let name = pending.pop(); name !== undefined; name = pending.pop()) {
+      if (isDotDot(name)) {
+        directory = parentOf(directory);
+        continue;
+      }
+      const isLast = pending.length === 0;
+      if (isLast && !followLast) return { directory, name };
+      const stats = this.lstat(directory, name);
+      if (stats.isSymbolicLink()) {
+        if (++hops > this.#limits.linkHops) throw new FileError(errnoText(ELOOP), ELOOP);
+        pending.push(...this.#linkComponents(directory, name).reverse());
+      } else if (isLast) return { directory, name };
+      else if (stats.isDirectory()) directory = directory.child(name);
+      else throw new FileError(errnoText(ENOTDIR), ENOTDIR);
+    }
+    return directory.parent === null
+      ? { directory, name: null }
+      : { directory: directory.parent, name: directory.name };
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const held of this.#held.splice(0)) closeSync(held.fd);
+  }
+
+  #linkComponents(directory: DirectoryPath, name: Buffer): Buffer[] {
+    const target = this.readlink(directory, name);
+    // SECURITY: an absolute target would name the host's files, not the module's (CVE-2007-6199).
+    if (target.length === 0 || target[0] === 0x2f) throw outsideError();
+    return splitPath(target);
+  }
+
+  #openLeaf(directory: DirectoryPath, name: Buffer, noatime: boolean): number {
+    const path = this.#entryPath(directory, name);
+    if (noatime) {
+      try {
+        return openSync(path, FILE_FLAGS | constants.O_NOATIME);
+      } catch {
+        // Only the owner may ask for O_NOATIME: anyone else reads without it.
+      }
+    }
+    try {
+      return openSync(path, FILE_FLAGS);
+    } catch (thrown) {
+      throw toFileError(thrown);
+    }
+  }
+
+  /** The path of an entry through its held directory; valid until the next call for the same directory. */
+  #entryPath(directory: DirectoryPath, name: Buffer): Buffer {
+    const { scratch, prefixLength } = this.#hold(directory);
+    if (name.length > scratch.length - prefixLength) throw new FileError(errnoText(ENAMETOOLONG), ENAMETOOLONG);
+    name.copy(scratch, prefixLength);
+    return scratch.subarray(0, prefixLength + name.length);
+  }
+
+  /** The directory's descriptor, opened through its parents when it is not in the cache. */
+  #hold(path: DirectoryPath): HeldDirectory {
+    const last = this.#held.length - 1;
+    for (let i = last; i >= 0; i--) {
+      const held = this.#held[i]!;
+      if (held.path !== path) continue;
+      if (i !== last) {
+        this.#held.splice(i, 1);
+        this.#held.push(held);
+      }
+      return held;
+    }
+    return this.#open(path);
+  }
+
+  #open(path: DirectoryPath): HeldDirectory {
+    if (this.#closed) throw new Bug('module view used after close');
+    // SECURITY: each level costs an open; a tree deeper than this is listed as unreadable (B-13d).
+    if (path.depth > this.#limits.depth) throw new FileError(errnoText(ENAMETOOLONG), ENAMETOOLONG);
+    let fd: number;
+    try {
+      const at =
+        path.parent === null ? Buffer.from(`/proc/self/fd/${this.#rootFd}/.`) : this.#entryPath(path.parent, path.name);
+      fd = openSync(at, DIRECTORY_FLAGS);
+    } catch (thrown) {
+      throw toFileError(thrown);
+    }
+    const prefix = `/proc/self/fd/${fd}/`;
+    const scratch = Buffer.alloc(prefix.length + 256);
+    scratch.write(prefix, 'latin1');
+    const held = { path, fd, scratch, prefixLength: prefix.length };
+    this.#held.push(held);
+    if (this.#held.length > HELD_DIRECTORIES) closeSync(this.#held.shift()!.fd);
+    return held;
+  }
+}
+
+function parentOf(directory: DirectoryPath): DirectoryPath {
+  // SECURITY: `..` pops a real directory that was walked into; above the module root there is nothing (CVE-2026-53797).
+  if (directory.parent === null) throw outsideError();
+  return directory.parent;
+}
+
+function outsideError(): FileError {
+  return new FileError(errnoText(ENOENT), ENOENT);
+}
+
+/**
+ * Opens a module's root from `/`, one component at a time, and returns its descriptor.
+ * A link on the way is followed only when root or this process owns it: anybody else could aim it elsewhere (CVE-2026-53784).
+ * @param path absolute path.
+ * @throws SandboxError naming the offending component.
+ */
+export function openModuleRoot(path: Buffer, limits: Limits): number {
+  const pending = splitPath(path).reverse();
+  let fd = openSync('/', DIRECTORY_FLAGS);
+  let walked: Buffer = Buffer.alloc(0);
+  let hops = 0;
+  try {
+    for (let name = pending.pop(); name !== undefined; name = pending.pop()) {
+      const at = Buffer.concat([Buffer.from(`/proc/self/fd/${fd}/`), name]);
+      const stats = lstatSync(at);
+      if (stats.isSymbolicLink()) {
+        if (stats.uid !== 0 && stats.uid !== process.geteuid?.()) {
+          throw new SandboxError(
+            `${pathText(path)}: the link ${pathText(name)} on the way belongs to uid ${stats.uid}`,
+          );
+        }
+        if (++hops > limits.linkHops) throw new SandboxError(`${pathText(path)}: too many links on the way`);
+        const target = readlinkSync(at, 'buffer');
+        if (target[0] === 0x2f) fd = replaceFd(fd, openSync('/', DIRECTORY_FLAGS));
+        pending.push(...splitPath(target).reverse());
+        continue;
+      }
+      walked = joinPath(walked, name);
+      fd = replaceFd(fd, openSync(at, DIRECTORY_FLAGS));
+    }
+    return fd;
+  } catch (thrown) {
+    closeSync(fd);
+    if (thrown instanceof SandboxError) throw thrown;
+    const error = toFileError(thrown);
+    const reason = error instanceof FileError ? error.message : String(thrown);
+    throw new SandboxError(`${pathText(path)}: cannot open ${pathText(walked)}: ${reason}`, { cause: thrown });
+  }
+}
+
+function replaceFd(old: number, replacement: number): number {
+  closeSync(old);
+  return replacement;
+}
+
+function pathText(path: Buffer): string {
+  return JSON.stringify(path.toString('latin1')).slice(1, -1);
+}

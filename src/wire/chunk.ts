@@ -1,0 +1,47 @@
+/** Pooled output memory, laid out so that file data can be read straight into frames of literal tokens. */
+
+import { CHUNK_SIZE } from './constants.ts';
+
+/** Bytes of frame header before a frame's payload. */
+export const FRAME_HEADER = 4;
+
+/** Bytes of the int before a literal token's data. */
+export const TOKEN_HEADER = 4;
+
+/** Literal tokens that one chunk holds: 128 KiB a write keeps system calls rare and an idle session small. */
+export const SLOTS = 4;
+
+const SLOT_BYTES = FRAME_HEADER + TOKEN_HEADER + CHUNK_SIZE;
+
+/** Size of a chunk in bytes. */
+export const CHUNK_BYTES = SLOTS * SLOT_BYTES;
+
+/** Chunks kept for reuse by all sessions: 8 MiB. */
+const POOL_SIZE = 64;
+
+/** One piece of output memory. */
+export class Chunk {
+  readonly bytes = Buffer.allocUnsafeSlow(CHUNK_BYTES);
+  /** The data parts of SLOTS literal frames, in order, for a scatter read. */
+  readonly slots: readonly Buffer[] = Array.from({ length: SLOTS }, (_, i) => {
+    const start = i * SLOT_BYTES + FRAME_HEADER + TOKEN_HEADER;
+    return this.bytes.subarray(start, start + CHUNK_SIZE);
+  });
+}
+
+/** Offset of the frame header of slot `i`. */
+export function slotOffset(i: number): number {
+  return i * SLOT_BYTES;
+}
+
+// Module-level on purpose: the pool is what keeps memory flat over all sessions of the process.
+const pool: Chunk[] = [];
+
+export function acquireChunk(): Chunk {
+  return pool.pop() ?? new Chunk();
+}
+
+/** Returns a chunk whose bytes nobody reads any more. */
+export function releaseChunk(chunk: Chunk): void {
+  if (pool.length < POOL_SIZE) pool.push(chunk);
+}

@@ -1,0 +1,126 @@
+/**
+ * The clocks of one session (security.md B, 1-session.md 6.4): phase deadlines, silence of the peer, output that nobody takes,
+ * and the keep-alives that we owe. It samples counters once a second, so the data path pays nothing for it.
+ */
+
+import { type RsyncError, TimeoutError } from '../errors.ts';
+import type { ByteReader } from './reader.ts';
+import type { Transport } from './transport.ts';
+import type { FrameWriter } from './writer.ts';
+
+const TICK_MS = 1000;
+
+/** What may take how long; 0 is no limit. */
+export interface PhaseClock {
+  /** Stands in messages: "timeout while waiting for the greeting". */
+  readonly name: string;
+  /** Whole phase. */
+  readonly totalMs: number;
+  /** No byte in either direction. */
+  readonly idleMs: number;
+}
+
+export interface WatchdogParts {
+  readonly transport: Transport;
+  readonly reader: ByteReader;
+  readonly writer: FrameWriter;
+  /** Output that makes no progress (B-18). */
+  readonly outputStallMs: number;
+  /** Whole session (B-25); 0 is no limit. */
+  readonly sessionMs: number;
+}
+
+/** Aborts the session's reads when a clock runs out. Stop it when the session ends. */
+export class Watchdog {
+  readonly #parts: WatchdogParts;
+  readonly #timer: NodeJS.Timeout;
+  readonly #startedMs = performance.now();
+  #phase: PhaseClock = { name: 'start', totalMs: 0, idleMs: 0 };
+  #phaseStartedMs = performance.now();
+  #lastProgressMs = performance.now();
+  #lastTakenMs = performance.now();
+  #lastWriteMs = performance.now();
+  #bytesRead = 0;
+  #bytesWritten = 0;
+  #bytesTaken = 0;
+  #keepAliveMs = 0;
+  #expired: RsyncError | null = null;
+
+  constructor(parts: WatchdogParts) {
+    this.#parts = parts;
+    this.#timer = setInterval(() => this.#tick(), TICK_MS);
+    this.#timer.unref();
+  }
+
+  /** The error of the clock that ran out; null while none has. */
+  get expired(): RsyncError | null {
+    return this.#expired;
+  }
+
+  /** Name of the current phase, for the log. */
+  get phaseName(): string {
+    return this.#phase.name;
+  }
+
+  /** Starts a phase; its clocks begin now. */
+  enter(phase: PhaseClock): void {
+    this.#phase = phase;
+    this.#phaseStartedMs = performance.now();
+    this.#lastProgressMs = this.#phaseStartedMs;
+  }
+
+  /** From here on an empty frame goes out whenever we wrote nothing for this long. */
+  keepAliveEvery(ms: number): void {
+    this.#keepAliveMs = ms;
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  #tick(): void {
+    if (this.#expired !== null) return;
+    const now = performance.now();
+    this.#sample(now);
+    const error = this.#overdue(now);
+    if (error !== null) {
+      this.#expired = error;
+      this.#parts.reader.abort(error);
+      // Nobody takes our bytes: there is no telling the peer why, and waiting writers must wake up.
+      if (this.#isStalled(now)) this.#parts.transport.destroy();
+      return;
+    }
+    const { writer, transport } = this.#parts;
+    const owesKeepAlive = this.#keepAliveMs > 0 && writer.muxed && now - this.#lastWriteMs >= this.#keepAliveMs;
+    if (owesKeepAlive && transport.queuedBytes === 0) writer.keepAlive();
+  }
+
+  #sample(now: number): void {
+    const { reader, writer, transport } = this.#parts;
+    const taken = writer.bytesWritten - transport.queuedBytes;
+    if (reader.bytesRead !== this.#bytesRead || taken !== this.#bytesTaken) this.#lastProgressMs = now;
+    if (taken !== this.#bytesTaken || transport.queuedBytes === 0) this.#lastTakenMs = now;
+    if (writer.bytesWritten !== this.#bytesWritten) this.#lastWriteMs = now;
+    this.#bytesRead = reader.bytesRead;
+    this.#bytesTaken = taken;
+    this.#bytesWritten = writer.bytesWritten;
+  }
+
+  #isStalled(now: number): boolean {
+    const { transport, outputStallMs } = this.#parts;
+    return transport.queuedBytes > 0 && now - this.#lastTakenMs > outputStallMs;
+  }
+
+  #overdue(now: number): TimeoutError | null {
+    const { totalMs, idleMs, name } = this.#phase;
+    if (totalMs > 0 && now - this.#phaseStartedMs > totalMs)
+      return new TimeoutError(`timeout while waiting for ${name}`);
+    if (idleMs > 0 && now - this.#lastProgressMs > idleMs) {
+      return new TimeoutError(`io timeout after ${Math.round(idleMs / 1000)} seconds`);
+    }
+    if (this.#isStalled(now)) return new TimeoutError('the client takes no data');
+    const { sessionMs } = this.#parts;
+    if (sessionMs > 0 && now - this.#startedMs > sessionMs) return new TimeoutError('session too long');
+    return null;
+  }
+}

@@ -1,0 +1,119 @@
+/** Files that change while a session runs: the client's exit code and result must be those of C rsync's daemon. */
+
+import * as fs from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { compareSnapshots } from '../helpers/compare-snapshots.ts';
+import { startDaemon } from '../helpers/daemon.ts';
+import { startReferenceDaemon } from '../helpers/reference-daemon.ts';
+import { moduleUrl, rsync } from '../helpers/rsync.ts';
+import type { RunningDaemon } from '../helpers/running-daemon.ts';
+import { removeTree, scratchDir } from '../helpers/scratch.ts';
+import { type Snapshot, snapshot } from '../helpers/snapshot.ts';
+import { makeTree, type TreeEntry } from '../helpers/tree.ts';
+import { hasRoot } from '../setup/clients.ts';
+
+const self = process.env.EQUIVALENCE_SELF === '1';
+
+/** Sent first and throttled: while it is under way the list has been sent and nothing else was opened. */
+const FIRST = 'a-first';
+const ENTRIES: readonly TreeEntry[] = [
+  { name: FIRST, size: 3_000_000 },
+  ...['dir/inside', 'middle', 'victim', 'z-last'].map((name) => ({ name, size: 50_000 })),
+];
+
+/** What happens in the module, by name. Each leaves the module as every other pull of the same case does. */
+const CHANGES: readonly (readonly [string, (root: string) => void])[] = [
+  ['a file vanishes', (root) => fs.rmSync(join(root, 'victim'))],
+  ['a file shrinks', (root) => fs.truncateSync(join(root, 'victim'), 1000)],
+  ['a file becomes empty', (root) => fs.truncateSync(join(root, 'victim'), 0)],
+  ['a file grows', (root) => fs.appendFileSync(join(root, 'victim'), Buffer.alloc(100_000, 'x'))],
+  ['a file becomes unreadable', (root) => fs.chmodSync(join(root, 'victim'), 0)],
+  ['a file becomes a directory', (root) => replace(join(root, 'victim'), (path) => fs.mkdirSync(path))],
+  ['the directory of a file vanishes', (root) => fs.rmSync(join(root, 'dir'), { recursive: true })],
+  ['the file being sent is truncated', (root) => fs.truncateSync(join(root, FIRST), 5000)],
+  ['the file being sent vanishes', (root) => fs.rmSync(join(root, FIRST))],
+  ['the file being sent grows', (root) => fs.appendFileSync(join(root, FIRST), 'more')],
+];
+
+describe.skipIf(!hasRoot())('files that change during a transfer', () => {
+  let dir: string;
+  let reference: RunningDaemon;
+  let ours: RunningDaemon;
+  let pulls = 0;
+  const startedMs = Date.now() - 1000;
+
+  beforeAll(async () => {
+    dir = scratchDir('changes');
+    const path = join(dir, 'module');
+    fs.mkdirSync(path);
+    const modules = [{ name: 'pub', path }];
+    reference = await startReferenceDaemon(modules);
+    ours = self ? await startReferenceDaemon(modules) : await startDaemon({ modules });
+  });
+
+  afterAll(async () => {
+    await ours?.stop();
+    await reference?.stop();
+    removeTree(dir);
+  });
+
+  async function pullDuring(daemon: RunningDaemon, change: (root: string) => void, protocol: number): Promise<Result> {
+    const root = join(dir, 'module');
+    const destination = join(dir, `dst${pulls++}`);
+    fs.mkdirSync(destination);
+    removeTree(root);
+    fs.mkdirSync(root);
+    await makeTree(root, ENTRIES);
+    const args = ['-r', '--bwlimit=2500', `--protocol=${protocol}`, moduleUrl(daemon.port, 'pub'), `${destination}/`];
+    const pulled = rsync(args);
+    await firstFileUnderWay(destination);
+    change(root);
+    const { exitCode, stderr } = await pulled;
+    return { exitCode, messages: messagesOf(stderr), tree: snapshot(destination, { startedMs }) };
+  }
+
+  describe.each([28, 29, 30, 31, 32])('with protocol %i', (protocol) => {
+    it.each(CHANGES)('ends as with C rsync when %s', async (_what, change) => {
+      const expected = await pullDuring(reference, change, protocol);
+      const actual = await pullDuring(ours, change, protocol);
+      expect({ exitCode: actual.exitCode, messages: actual.messages }).toEqual({
+        exitCode: expected.exitCode,
+        messages: expected.messages,
+      });
+      expect(compareSnapshots(expected.tree, actual.tree)).toEqual([]);
+    });
+  });
+});
+
+interface Result {
+  readonly exitCode: number | null;
+  readonly messages: readonly string[];
+  readonly tree: Snapshot;
+}
+
+function replace(path: string, make: (path: string) => void): void {
+  fs.rmSync(path);
+  make(path);
+}
+
+/** Resolves when the client has begun to write its temporary copy of the first file. */
+async function firstFileUnderWay(destination: string): Promise<void> {
+  for (let attempt = 0; attempt < 2000; attempt++) {
+    const temporary = fs.readdirSync(destination).find((name) => name.startsWith(`.${FIRST}.`));
+    if (temporary !== undefined && (sizeOf(join(destination, temporary)) ?? 0) > 0) return;
+    await delay(5);
+  }
+  throw new Error('the transfer did not begin');
+}
+
+function sizeOf(path: string): number | undefined {
+  return fs.statSync(path, { throwIfNoEntry: false })?.size;
+}
+
+/** The daemon's messages; the client's own depend on which of its processes is first. */
+function messagesOf(stderr: Buffer): string[] {
+  const lines = stderr.toString('latin1').split('\n');
+  return lines.filter((line) => /\[sender\]|vanished|diminished|verification|^WARNING|^ERROR/.test(line)).sort();
+}

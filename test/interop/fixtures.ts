@@ -1,0 +1,89 @@
+/** Trees, destinations and modules of the equivalence test, made once per run. */
+
+import { spawnSync } from 'node:child_process';
+import { chmodSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { ModuleSpec } from '../helpers/module-spec.ts';
+import { oddTree, plainTree } from '../helpers/odd-tree.ts';
+import { removeTree, scratchDir } from '../helpers/scratch.ts';
+import { deltaTree, filterTree, timesTree, wideTree } from '../helpers/small-trees.ts';
+import { snapshot } from '../helpers/snapshot.ts';
+import { staleTree } from '../helpers/stale-tree.ts';
+import { makeTree, type TreeEntry } from '../helpers/tree.ts';
+import { missing } from '../setup/clients.ts';
+import type { DestinationState, ModuleName } from './cases.ts';
+
+export interface Fixtures {
+  readonly scratch: string;
+  readonly modules: readonly ModuleSpec[];
+  /** Directory to copy for a destination state; null for an empty one. */
+  template(module: ModuleName, state: DestinationState): string | null;
+  remove(): void;
+}
+
+const TREES: Readonly<Record<string, () => TreeEntry[]>> = {
+  plain: plainTree,
+  odd: oddTree,
+  delta: deltaTree,
+  filter: filterTree,
+  times: timesTree,
+  mount: () => [
+    { name: 'file', content: 'outside' },
+    { name: 'mounted', is: 'dir' },
+  ],
+  wide: () => wideTree(20_000),
+};
+
+/** Modules that show another module's tree under daemon rules. */
+const VIEWS: Readonly<Record<string, { tree: string; keys: Exclude<ModuleSpec['keys'], undefined> }>> = {
+  excluded: { tree: 'filter', keys: { exclude: ['/private/', '*.o', 'lib/deep', 'build/core'] } },
+  included: { tree: 'filter', keys: { include: ['/src/***', '*.c'], exclude: ['*.txt', '/src/lib/', '/private'] } },
+  ruled: { tree: 'filter', keys: { filter: ['- *.o', '+ /src/', '- /private/***', '- core'], exclude: ['*.bak'] } },
+  numeric: { tree: 'plain', keys: { numeric_ids: true } },
+};
+
+/** Makes all trees in a temporary directory; needs root. */
+export async function makeFixtures(): Promise<Fixtures> {
+  const scratch = scratchDir('equivalence');
+  const moduleDir = (tree: string): string => join(scratch, 'modules', tree);
+  const mountPoint = join(moduleDir('mount'), 'mounted');
+  for (const [tree, entries] of Object.entries(TREES)) await makeVersions(scratch, tree, entries());
+  mountMemory(mountPoint);
+  // Reading everything once settles the access times of a `relatime` file system.
+  for (const version of ['modules', 'identical', 'stale']) snapshot(join(scratch, version, 'times'), { startedMs: 0 });
+  const keys = { numeric_ids: false };
+  return {
+    scratch,
+    modules: [
+      ...Object.keys(TREES).map((tree) => ({ name: tree, path: moduleDir(tree), keys })),
+      ...Object.entries(VIEWS).map(([name, view]) => ({
+        name,
+        path: moduleDir(view.tree),
+        keys: { ...keys, ...view.keys },
+      })),
+    ],
+    template: (module, state) => (state === 'empty' ? null : join(scratch, state, VIEWS[module]?.tree ?? module)),
+    remove: () => removeTree(scratch, [mountPoint]),
+  };
+}
+
+async function makeVersions(scratch: string, tree: string, entries: readonly TreeEntry[]): Promise<void> {
+  const versions = { modules: entries, identical: entries, stale: staleTree(entries) };
+  for (const [version, content] of Object.entries(versions)) {
+    // Trees that take seconds are not made in a version that no case uses.
+    if (tree === 'wide' && version === 'stale') continue;
+    const root = join(scratch, version, tree);
+    mkdirSync(root, { recursive: true });
+    await makeTree(root, content);
+  }
+}
+
+/** A second file system inside a module, for -x. Containers without the right to mount test -x on one. */
+function mountMemory(path: string): void {
+  if (spawnSync('mount', ['-t', 'tmpfs', '-o', 'mode=755,size=1m', 'none', path]).status !== 0) {
+    missing('the right to mount (-x across file systems)');
+    return;
+  }
+  mkdirSync(join(path, 'inner'));
+  chmodSync(join(path, 'inner'), 0o755);
+}

@@ -1,0 +1,120 @@
+/** One pull from one daemon and everything about it that a user can see, without what legitimately varies. */
+
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { compareSnapshots } from '../helpers/compare-snapshots.ts';
+import { moduleUrl, rsync } from '../helpers/rsync.ts';
+import { mustRun } from '../helpers/run.ts';
+import type { RunningDaemon } from '../helpers/running-daemon.ts';
+import { type Snapshot, snapshot } from '../helpers/snapshot.ts';
+import type { EquivalenceCase } from './cases.ts';
+
+export interface Outcome {
+  readonly exitCode: number | null;
+  readonly stdout: readonly string[];
+  /** The lines of stdout whose order the daemon determines. */
+  readonly ordered: readonly string[];
+  readonly stderr: readonly string[];
+  readonly tree: Snapshot;
+}
+
+export interface PullRequest {
+  readonly asked: EquivalenceCase;
+  readonly protocol: number;
+  /** Directory copied as the destination; null for an empty one. */
+  readonly template: string | null;
+  /** An empty directory for this pull alone. */
+  readonly dir: string;
+  readonly startedMs: number;
+}
+
+/** Pulls into `dir`/dst and reads back the result. */
+export async function pull(daemon: RunningDaemon, request: PullRequest): Promise<Outcome> {
+  const { asked, dir } = request;
+  const destination = join(dir, 'dst');
+  mkdirSync(dir, { recursive: true });
+  if (request.template === null) mkdirSync(destination);
+  else await mustRun('cp', ['-a', request.template, destination]);
+  if (asked.filesFrom !== undefined) writeFileSync(join(dir, 'names'), asked.filesFrom, 'latin1');
+  const urls = (asked.sources ?? ['']).map((source) => moduleUrl(daemon.port, asked.module, source));
+  const filesFrom = asked.filesFrom === undefined ? [] : ['--files-from=names'];
+  const fixed = ['-ii', '--stats', `--protocol=${request.protocol}`];
+  const args = [...asked.args, ...filesFrom, ...fixed, ...urls, 'dst/'];
+  const result = await rsync(args, { cwd: dir, deadlineMs: 50_000 });
+  const stdout = linesOf(result.stdout).filter((line) => !VARYING.test(line));
+  return {
+    exitCode: result.exitCode,
+    stdout: stdout.toSorted(),
+    ordered: stdout.filter((line) => (request.protocol >= 29 ? ITEM : LISTED).test(line)),
+    stderr: linesOf(result.stderr)
+      .filter((line) => daemon.name === 'ours' || !RESET.test(line))
+      .map((line) => normalise(line.replaceAll(dir, 'DIR').replaceAll(`:${daemon.port}`, ':PORT')))
+      .sort(),
+    tree: snapshot(destination, { startedMs: request.startedMs, atimes: asked.args.includes('-aU') }),
+  };
+}
+
+/** Differences of two outcomes, one line each; empty when a user could not tell the daemons apart. */
+export function compareOutcomes(expected: Outcome, actual: Outcome): string[] {
+  return [
+    ...(expected.exitCode === actual.exitCode
+      ? []
+      : [`exit code should be ${expected.exitCode}, is ${actual.exitCode}`]),
+    ...compareLines('stderr', expected.stderr, actual.stderr),
+    ...compareLines('stdout', expected.stdout, actual.stdout),
+    ...compareOrder(expected.ordered, actual.ordered),
+    ...compareSnapshots(expected.tree, actual.tree).map((line) => `tree: ${line}`),
+  ];
+}
+
+/** Byte counts and durations: they depend on framing and on the machine. */
+const VARYING = /^(File list (size|generation|transfer)|Total bytes |sent [\d,]+ bytes|total size is )/;
+
+/** One line of --list-only: the client prints the list as it arrives. */
+const LISTED = /^[-dlcbps][-rwxstST]{9} /;
+
+/**
+ * One itemized line. From protocol 29 on they come in the order of our replies; before that, and for deletions and
+ * other messages in every protocol, two processes of the client print at the same time.
+ */
+const ITEM = /^([-dlcbps][-rwxstST]{9}|[<>ch.][fdLDS][^ ]{9}|[.][fdLDS] {9}) /;
+
+/** The reference sometimes closes with unread input; we never may (1-session.md 6.5), so only its resets are dropped. */
+const RESET = /: (Connection reset by peer \(104\)|Broken pipe \(32\))$/;
+
+function linesOf(output: Buffer): string[] {
+  return output
+    .toString('latin1')
+    .split('\n')
+    .filter((line) => line !== '');
+}
+
+/** Which process of the client complains, and from which line of its source, is a matter of timing. */
+function normalise(line: string): string {
+  return line
+    .replace(/ at \w+\.c\(\d+\) \[(generator|receiver|Receiver)=/, ' at [client=')
+    .replace(/\[(generator|receiver|Receiver)\]/, '[client]')
+    .replace(/\(\d+ bytes received so far\)/, '(… bytes received so far)');
+}
+
+function compareLines(stream: string, expected: readonly string[], actual: readonly string[]): string[] {
+  const missing = subtract(expected, actual).map((line) => `${stream} lacks: ${line}`);
+  const added = subtract(actual, expected).map((line) => `${stream} has added: ${line}`);
+  return [...missing, ...added].slice(0, 40);
+}
+
+function compareOrder(expected: readonly string[], actual: readonly string[]): string[] {
+  const at = expected.findIndex((line, index) => line !== actual[index]);
+  return at < 0 ? [] : [`order: line ${at} should be ${expected[at]}, is ${actual[at]}`];
+}
+
+/** Lines of `from` that `other` does not have, as often as they are missing. */
+function subtract(from: readonly string[], other: readonly string[]): string[] {
+  const left = new Map<string, number>();
+  for (const line of other) left.set(line, (left.get(line) ?? 0) + 1);
+  return from.filter((line) => {
+    const count = left.get(line) ?? 0;
+    left.set(line, count - 1);
+    return count <= 0;
+  });
+}
