@@ -80,6 +80,8 @@ export interface Limits {
   entries: number;
   /** Names sent with --files-from (B-13c). */
   filesFromNames: number;
+  /** A --files-from file inside the module (B-13c). */
+  filesFromBytes: number;
   /** One path, as C rsync's MAXPATHLEN - 1 (B-13d). */
   pathBytes: number;
   /** Directory depth (B-13d). */
@@ -173,6 +175,7 @@ export const DEFAULT_LIMITS: Readonly<Limits> = Object.freeze({
   mergeRules: 64,
   entries: 20_000_000,
   filesFromNames: 2_000_000,
+  filesFromBytes: 16 * MIB,
   pathBytes: 4095,
   depth: 256,
   linkHops: 40,

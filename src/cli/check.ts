@@ -35,18 +35,16 @@ function authLines({ auth }: ModuleConfig): string[] {
 
 /** All filter rules in the order in which they are tried, one per line. */
 function ruleLines({ rules }: ModuleConfig): string[] {
-  const rows = (sign: string, items: readonly Buffer[]) =>
-    items.map((item) => `${sign}${escapeControls(item.toString())}`);
-  const fileRow = (sign: string, content: Buffer | null) =>
-    content === null ? [] : [`${sign}(${content.length} bytes of rules from a file)`];
+  const rows = (label: string, list: readonly (string | Buffer)[]) =>
+    list.map((rule) => `    ${label} ${escapeControls(rule.toString())}`);
   const all = [
-    ...rows('', rules.filter),
-    ...fileRow('+ ', rules.includeFrom),
-    ...rows('+ ', rules.include),
-    ...fileRow('- ', rules.excludeFrom),
-    ...rows('- ', rules.exclude),
+    ...rows('filter ', rules.filter),
+    ...rows('include', rules.includeFrom),
+    ...rows('include', rules.include),
+    ...rows('exclude', rules.excludeFrom),
+    ...rows('exclude', rules.exclude),
   ];
-  return all.length === 0 ? [] : ['  filters, first match wins:', ...all.map((row) => `    ${row}`)];
+  return all.length === 0 ? [] : ['  filters, first match wins:', ...all];
 }
 
 function moduleLines(module: ModuleConfig): string[] {

@@ -1,4 +1,5 @@
 /** The checked, frozen configuration: what main.ts and serve.ts hand to the layers below. load.ts makes it. */
+import type { DaemonFilterRules } from '../filter/daemon.ts';
 import type { Limits } from '../limits.ts';
 import type { AccessList } from './acl.ts';
 import type { ListenAddress } from './listen-address.ts';
@@ -17,18 +18,6 @@ export interface ModuleAuth {
   passwordOf(user: Buffer): Buffer | null;
 }
 
-/** The module's own filter rules as written, in the order of 1-session.md 7.6: fields top to bottom, first match wins. */
-export interface ModuleRules {
-  /** Modern syntax, one rule per element. */
-  readonly filter: readonly Buffer[];
-  /** Content of the file; null when there is none. */
-  readonly includeFrom: Buffer | null;
-  /** One pattern per element. */
-  readonly include: readonly Buffer[];
-  readonly excludeFrom: Buffer | null;
-  readonly exclude: readonly Buffer[];
-}
-
 export interface ModuleConfig {
   readonly name: string;
   /** Absolute path of a directory that existed at load. */
@@ -41,7 +30,8 @@ export interface ModuleConfig {
   readonly auth: ModuleAuth | null;
   /** 0: no limit of its own. */
   readonly maxConnections: number;
-  readonly rules: ModuleRules;
+  /** The module's own rules, parsed once for errors; files already read. */
+  readonly rules: DaemonFilterRules;
   readonly numericIds: boolean;
   readonly timeoutSec: number;
   readonly ignoreNonreadable: boolean;

@@ -1,8 +1,11 @@
 /** One [[module]] section → ModuleConfig, its files read and its lists parsed; load.ts calls it per module. */
 import { resolve } from 'node:path';
+import { ConfigError } from '../errors.ts';
+import { DaemonFilter, type DaemonFilterRules, patternsOfFile } from '../filter/daemon.ts';
+import { DEFAULT_LIMITS } from '../limits.ts';
 import { type AccessList, parseAcl, parseHostLists } from './acl.ts';
 import { parseChmod } from './chmod.ts';
-import type { LoadContext, LogTransfers, ModuleAuth, ModuleConfig, ModuleRules } from './config.ts';
+import type { LoadContext, LogTransfers, ModuleAuth, ModuleConfig } from './config.ts';
 import { checkDirectory, MAX_FILE_BYTES, readSmallFile } from './files.ts';
 import { NOT_SUPPORTED_YET } from './not-yet.ts';
 import { type Checked, MODULE_KEYS } from './schema.ts';
@@ -26,11 +29,11 @@ export interface ModuleSurroundings {
 }
 
 const NAME = /^[A-Za-z0-9._+-]{1,64}$/;
-const REFUSED_OPTION = /^!?[A-Za-z0-9*?[\]-]+$/;
+const REFUSED_OPTION = /^!?[A-Za-z0-9*?[][A-Za-z0-9*?[\]-]*$/;
 /** What the wire cannot carry in a user name, and rsync's list syntax that an array makes needless. */
 const NO_USER_NAME = /^[@#]|[\s:,*?[\]]/;
-/** Merge rules of rsync's filter syntax, short and long. */
-const MERGE_RULE = /^(\.|:|merge\b|dir-merge\b)/;
+
+const NO_RULES: DaemonFilterRules = { filter: [], includeFrom: [], include: [], excludeFrom: [], exclude: [] };
 
 function parseAccess(source: Source, section: Section, values: Values): AccessList {
   const { acl, hosts_allow: allow, hosts_deny: deny } = values;
@@ -105,22 +108,44 @@ function loadAuth(at: ModuleSurroundings, section: Section, values: Values): Mod
   return { users, digest, passwordOf: (user) => passwords.get(user.toString('latin1')) ?? null };
 }
 
-function loadRules(at: ModuleSurroundings, section: Section, values: Values): ModuleRules {
-  checkItems(at.source, keyPath(section, 'filter'), values.filter, (rule) =>
-    MERGE_RULE.test(rule) ? 'is a merge rule; a module has none' : null,
-  );
-  const toBytes = (list: readonly string[]) => list.map((item) => Buffer.from(item));
+/** Compiles one list of rules for its errors alone; the sessions' filter is compiled with the limits in force. */
+function checkRules(key: keyof DaemonFilterRules, rules: readonly (string | Buffer)[]): void {
+  new DaemonFilter({ ...NO_RULES, [key]: rules }, DEFAULT_LIMITS);
+}
+
+/** As checkRules for a single element, whose key path says already which rule it is. */
+function checkRule(key: keyof DaemonFilterRules, rule: string): void {
+  try {
+    checkRules(key, [rule]);
+  } catch (error) {
+    const isOurs = error instanceof ConfigError;
+    throw isOurs ? new ConfigError(error.message.replace(/^\w+, rule 1: /, ''), { cause: error }) : error;
+  }
+}
+
+function loadRules(at: ModuleSurroundings, section: Section, values: Values): DaemonFilterRules {
+  for (const key of ['filter', 'include', 'exclude'] as const) {
+    values[key].forEach((rule, index) => {
+      at.source.locate(`${keyPath(section, key)}[${index}]`, () => checkRule(key, rule));
+    });
+  }
   const readRules = (key: 'include_from' | 'exclude_from') => {
     const file = values[key];
-    const read = () => readSmallFile(resolve(at.baseDir, file ?? ''), { maxBytes: MAX_FILE_BYTES });
-    return file === null ? null : at.source.locate(keyPath(section, key), read);
+    return at.source.locate(keyPath(section, key), () => {
+      if (file === null) {
+        return [];
+      }
+      const rules = patternsOfFile(readSmallFile(resolve(at.baseDir, file), { maxBytes: MAX_FILE_BYTES }));
+      checkRules(key === 'include_from' ? 'includeFrom' : 'excludeFrom', rules);
+      return rules;
+    });
   };
   return {
-    filter: toBytes(values.filter),
+    filter: values.filter,
     includeFrom: readRules('include_from'),
-    include: toBytes(values.include),
+    include: values.include,
     excludeFrom: readRules('exclude_from'),
-    exclude: toBytes(values.exclude),
+    exclude: values.exclude,
   };
 }
 

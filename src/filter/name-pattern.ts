@@ -51,7 +51,7 @@ export class NameTarget {
 }
 
 /** Which part of the target a pattern is compared with: the rows of the table in 7.5. */
-type Extent = 'whole' | 'last' | 'slashed' | 'tail';
+type Extent = 'whole' | 'last' | 'leadingStars' | 'anywhere' | 'tail';
 
 export class NamePattern {
   readonly #dirOnly: boolean;
@@ -77,10 +77,12 @@ export class NamePattern {
     if (bare[0] === SLASH) {
       this.#extent = 'whole';
       compared = bare.subarray(1);
+    } else if (startsWith(bare, DOUBLE_STAR)) {
+      this.#extent = 'leadingStars';
     } else if (double) {
       // "At the start and after every slash" is one match of `**/…` against the name with a slash in front.
-      this.#extent = 'slashed';
-      if (!startsWith(bare, DOUBLE_STAR)) compared = Buffer.concat([ANY_DEPTH, bare]);
+      this.#extent = 'anywhere';
+      compared = Buffer.concat([ANY_DEPTH, bare]);
     } else {
       this.#extent = this.#slashes === 0 ? 'last' : 'tail';
     }
@@ -106,7 +108,10 @@ export class NamePattern {
     if (this.#extent === 'last') return target.lastStart;
     const first = this.#absolute ? target.pathStart : target.nameStart;
     if (this.#extent === 'whole') return first;
-    if (this.#extent === 'slashed') return first - 1;
+    if (this.#extent === 'anywhere') return first - 1;
+    // rsync puts no slash in front of a path that it made from the base path and the name: `-/ **/sub/x` does not
+    // match `x` in a transfer of `sub/`.
+    if (this.#extent === 'leadingStars') return first === target.nameStart ? first - 1 : first;
     let slashes = this.#slashes;
     for (let at = target.end - 1; at >= first; at--) {
       if (target.bytes[at] === SLASH && slashes-- === 0) return at + 1;

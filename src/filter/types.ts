@@ -38,4 +38,6 @@ export interface ModuleFilter {
   readonly isEmpty: boolean;
   /** True when the entry itself is hidden by a rule; parents are the caller's business. `path` is from the module root. */
   hides(path: Buffer, isDirectory: boolean): boolean;
+  /** True when a rule hides the entry or one of the directories above it. */
+  hidesWithParents(path: Buffer, isDirectory: boolean): boolean;
 }

@@ -96,7 +96,8 @@ export class Wildmatch {
     const used = this.#run(text, start, end, limit);
     meter.charge(Math.abs(used));
     // SECURITY: patterns come from the peer; without a budget `*a*a*…b` against long names stalls every session.
-    if (Math.abs(used) > limit) throw new LimitError('wildmatchStepsPerByte', 'a filter pattern takes too long to match');
+    if (Math.abs(used) > limit)
+      throw new LimitError('wildmatchStepsPerByte', 'a filter pattern takes too long to match');
     return used > 0;
   }
 

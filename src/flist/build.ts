@@ -8,7 +8,7 @@ import { joinPath, splitPath } from '../vfs/path.ts';
 import { IOERR_GENERAL } from '../wire/constants.ts';
 import type { ListContext } from './context.ts';
 import { CONTENT_IMPLIED, CONTENT_LISTED, CONTENT_NONE, CONTENT_TOP, type SourceDirectory } from './entry.ts';
-import { type Examined, examine, hiddenWithParents } from './examine.ts';
+import { type Examined, examine } from './examine.ts';
 import type { FileList, ListedDirectory } from './file-list.ts';
 import type { ListScanner } from './scan.ts';
 import type { SourceArgument } from './source-argument.ts';
@@ -144,11 +144,11 @@ export class ArgumentLister {
   /** Follows links: a path that the client spelled out may lead through them, inside the module. @throws FileError */
   #resolveDirectory(from: DirectoryPath, path: Buffer, modulePath: Buffer): DirectoryPath {
     const { view, module } = this.#context;
-    if (hiddenWithParents(module.filter, modulePath, true)) throw missingError();
+    if (module.filter.hidesWithParents(modulePath, true)) throw missingError();
     if (path.length === 0) return from;
     const directory = directoryOf(view.resolve(from, path, true));
     // SECURITY: a link in the argument must not lead around the module's rules.
-    if (hiddenWithParents(module.filter, directory.toBuffer(), true)) throw missingError();
+    if (module.filter.hidesWithParents(directory.toBuffer(), true)) throw missingError();
     view.statDirectory(directory);
     return directory;
   }
@@ -163,7 +163,7 @@ export class ArgumentLister {
       }
       const followsDirectoryLinks = options.copyDirlinks || argument.kind !== 'normal';
       const examined = examine(this.#context, source, name, { wireName: argument.name, followsDirectoryLinks });
-      if (hiddenWithParents(module.filter, path, examined.stats.isDirectory())) throw missingError();
+      if (module.filter.hidesWithParents(path, examined.stats.isDirectory())) throw missingError();
       return examined;
     } catch (thrown) {
       if (!(thrown instanceof FileError)) throw thrown;
@@ -221,7 +221,7 @@ export class ArgumentLister {
   /** Reads a merge file for the filter engine: only what the module shows, never through a link (B-11). */
   #readMerge(path: Buffer, maxBytes: number): Buffer | null {
     const { view, module } = this.#context;
-    if (hiddenWithParents(module.filter, path, false)) return null;
+    if (module.filter.hidesWithParents(path, false)) return null;
     let directory = view.root;
     const components = splitPath(path);
     for (const component of components.slice(0, -1)) directory = directory.child(component);

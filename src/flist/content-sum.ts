@@ -7,7 +7,7 @@ import type { OpenFile } from '../vfs/open-file.ts';
 import { acquireChunk, releaseChunk } from '../wire/chunk.ts';
 import { breathe, type ListContext } from './context.ts';
 import type { SourceDirectory } from './entry.ts';
-import { type Examined, hiddenWithParents } from './examine.ts';
+import type { Examined } from './examine.ts';
 
 /** Files up to this size are read in one tick: the thread pool would cost more than the read. */
 const SMALL_FILE = 128 * 1024;
@@ -60,7 +60,7 @@ export function openListed(
   if (!how.isFollowed) return view.openFile(source.directory, name, how.noatime);
   const resolved = view.resolve(source.directory, name, true);
   // SECURITY: the link may have been aimed at a hidden file since it was listed.
-  if (hiddenWithParents(module.filter, resolvedPath(resolved), false)) throw new VanishedError(errnoText(ENOENT));
+  if (module.filter.hidesWithParents(resolvedPath(resolved), false)) throw new VanishedError(errnoText(ENOENT));
   // A link that leads to the module root is no file: opening `.` there reports it.
   return view.openFile(resolved.directory, resolved.name ?? Buffer.from('.'), how.noatime);
 }

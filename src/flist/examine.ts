@@ -70,7 +70,7 @@ function follow(context: ListContext, directory: DirectoryPath, name: Buffer): E
     const stats = view.statResolved(resolved);
     const isDirectory = stats.isDirectory();
     // SECURITY: a link must not show what the module's rules hide; rsync itself only checks the link's own name.
-    if (hiddenWithParents(module.filter, resolvedPath(resolved), isDirectory))
+    if (module.filter.hidesWithParents(resolvedPath(resolved), isDirectory))
       throw new DanglingLink(errnoText(ENOENT), ENOENT);
     return {
       stats,
@@ -82,19 +82,6 @@ function follow(context: ListContext, directory: DirectoryPath, name: Buffer): E
     if (thrown instanceof FileError && thrown.errno === ENOENT) throw new DanglingLink(thrown.message, ENOENT);
     throw thrown;
   }
-}
-
-/** Tests a path and every directory above it against the module's rules. */
-export function hiddenWithParents(
-  filter: ListContext['module']['filter'],
-  path: Buffer,
-  isDirectory: boolean,
-): boolean {
-  if (filter.isEmpty || path.length === 0) return false;
-  for (let slash = path.indexOf(0x2f); slash >= 0; slash = path.indexOf(0x2f, slash + 1)) {
-    if (filter.hides(path.subarray(0, slash), true)) return true;
-  }
-  return filter.hides(path, isDirectory);
 }
 
 /** Refuses a directory that was reached through a link and lies on the path to itself. @throws FileError (ELOOP) */

@@ -1,5 +1,6 @@
 /** The result of parsing a client's argument list (1-session.md 3 and 4): what a sender must know. */
 
+import type { ChecksumChoice } from '../checksum/choose.ts';
 import type { UsageError } from '../errors.ts';
 
 /** How the token stream is compressed (1-session.md 5.4, 3-transfer.md 7.2). */
@@ -57,7 +58,7 @@ export interface ServerOptions {
   readonly useQsort: boolean;
   readonly compression: CompressionRequest | null;
   /** Names given with --checksum-choice, lower case and known: transfer sum and -c sum; null when absent. `auto` stays. */
-  readonly checksumChoice: { readonly transfer: string; readonly list: string } | null;
+  readonly checksumChoice: ChecksumChoice | null;
   /** Signed 32-bit; 0 when absent. */
   readonly checksumSeed: number;
   /** Seconds, 0…86400; 0 is none. */
@@ -66,6 +67,8 @@ export interface ServerOptions {
   readonly bwlimitKiB: number;
   /** Letters of the `-e` capability string; null when the client sent none. */
   readonly capabilities: string | null;
+  /** Digits before the letters of `-e`: a pre-release client over a remote shell (1-session.md 4.2); null when there are none. */
+  readonly preRelease: { readonly version: number; readonly sub: number } | null;
   /** Extra rules given as options (-f, --filter, --exclude, --include, -F), in order, in modern syntax. */
   readonly extraFilterRules: readonly Buffer[];
   /** Everything after the lone `.`, untouched. */

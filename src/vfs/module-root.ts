@@ -323,6 +323,10 @@ export function openModuleRoot(path: Buffer, limits: Limits): number {
   }
 }
 
+export function closeModuleRoot(fd: number): void {
+  closeSync(fd);
+}
+
 function replaceFd(old: number, replacement: number): number {
   closeSync(old);
   return replacement;

@@ -13,10 +13,11 @@ const TICK_MS = 20;
 /** Smallest write (1-session.md 4.3: rsync writes at most max(512, rate / 8) bytes at a time). */
 const MIN_WRITE = 512;
 
-/** Decorates a transport; reading is untouched. */
+/** Decorates a transport; reading is untouched, and so is writing until a limit is set. */
 export class ThrottledTransport implements Transport {
   readonly #inner: Transport;
-  readonly #bytesPerSecond: number;
+  /** 0 is no limit. */
+  #bytesPerSecond = 0;
   readonly #queue: Piece[] = [];
   #waiting = 0;
   #readyAtMs = 0;
@@ -24,9 +25,12 @@ export class ThrottledTransport implements Transport {
   #onProgress: (() => void)[] = [];
   #ending = false;
 
-  /** @param bytesPerSecond at least 1. */
-  constructor(inner: Transport, bytesPerSecond: number) {
+  constructor(inner: Transport) {
     this.#inner = inner;
+  }
+
+  /** From here on at most so many bytes go out in a second; at least 1. */
+  limitTo(bytesPerSecond: number): void {
     this.#bytesPerSecond = bytesPerSecond;
   }
 
@@ -47,6 +51,10 @@ export class ThrottledTransport implements Transport {
   }
 
   write(bytes: Uint8Array, released?: () => void): void {
+    if (this.#bytesPerSecond === 0) {
+      this.#inner.write(bytes, released);
+      return;
+    }
     this.#queue.push({ bytes, released });
     this.#waiting += bytes.length;
     if (this.#timer === null) this.#send();

@@ -23,7 +23,7 @@ const ENTRIES: readonly TreeEntry[] = [
   ...['dir/inside', 'middle', 'victim', 'z-last'].map((name) => ({ name, size: 50_000 })),
 ];
 
-/** What happens in the module, by name. Each leaves the module as every other pull of the same case does. */
+/** What happens in the directory being pulled, by name. */
 const CHANGES: readonly (readonly [string, (root: string) => void])[] = [
   ['a file vanishes', (root) => fs.rmSync(join(root, 'victim'))],
   ['a file shrinks', (root) => fs.truncateSync(join(root, 'victim'), 1000)],
@@ -59,25 +59,29 @@ describe.skipIf(!hasRoot())('files that change during a transfer', () => {
     removeTree(dir);
   });
 
+  /** Every pull has a directory of the module for itself, so that many can run at once. */
   async function pullDuring(daemon: RunningDaemon, change: (root: string) => void, protocol: number): Promise<Result> {
-    const root = join(dir, 'module');
-    const destination = join(dir, `dst${pulls++}`);
-    fs.mkdirSync(destination);
-    removeTree(root);
+    const name = `pull${pulls++}`;
+    const root = join(dir, 'module', name);
+    const destination = join(dir, name);
     fs.mkdirSync(root);
+    fs.mkdirSync(destination);
     await makeTree(root, ENTRIES);
-    const args = ['-r', '--bwlimit=2500', `--protocol=${protocol}`, moduleUrl(daemon.port, 'pub'), `${destination}/`];
-    const pulled = rsync(args);
+    const url = moduleUrl(daemon.port, 'pub', `${name}/`);
+    const pulled = rsync(['-r', '--bwlimit=2500', `--protocol=${protocol}`, url, `${destination}/`]);
     await firstFileUnderWay(destination);
     change(root);
     const { exitCode, stderr } = await pulled;
-    return { exitCode, messages: messagesOf(stderr), tree: snapshot(destination, { startedMs }) };
+    const messages = messagesOf(stderr).map((line) => line.replaceAll(`${name}/`, ''));
+    return { exitCode, messages, tree: snapshot(destination, { startedMs }) };
   }
 
-  describe.each([28, 29, 30, 31, 32])('with protocol %i', (protocol) => {
+  describe.concurrent.each([27, 28, 29, 30, 31, 32])('with protocol %i', (protocol) => {
     it.each(CHANGES)('ends as with C rsync when %s', async (_what, change) => {
-      const expected = await pullDuring(reference, change, protocol);
-      const actual = await pullDuring(ours, change, protocol);
+      const [expected, actual] = await Promise.all([
+        pullDuring(reference, change, protocol),
+        pullDuring(ours, change, protocol),
+      ]);
       expect({ exitCode: actual.exitCode, messages: actual.messages }).toEqual({
         exitCode: expected.exitCode,
         messages: expected.messages,

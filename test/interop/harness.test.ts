@@ -56,9 +56,7 @@ describe.skipIf(!hasRoot())('comparison of trees', () => {
     const daemon = await startReferenceDaemon([{ name: 'pub', path: join(dir, 'a') }]);
     const result = await rsync(['-r', moduleUrl(daemon.port, 'pub', 'secret'), 'c/'], { cwd: dir });
     await daemon.stop();
-    expect(result.stderr.toString('latin1')).toContain(
-      'send_files failed to open "/secret" (in pub): Permission denied',
-    );
+    expect(result.stderr.toString('latin1')).toMatch(/failed to open "\/?secret" \(in pub\): Permission denied/);
   });
 });
 

@@ -50,7 +50,8 @@ describe.skipIf(!hasRoot())('requests that are refused', () => {
       { name: 'refusing', path, keys: { refuse_options: ['checksum'] } },
     ];
     daemons.push(await startReferenceDaemon(modules));
-    daemons.push(await startDaemon({ modules }));
+    const self = process.env.EQUIVALENCE_SELF === '1';
+    daemons.push(self ? await startReferenceDaemon(modules) : await startDaemon({ modules }));
   });
 
   afterAll(async () => {

@@ -87,7 +87,9 @@ export class FilterDaemon {
   async #complaint(): Promise<string> {
     await pause(20);
     const lines = readFileSync(this.#log, 'latin1').split('\n');
-    const line = lines.findLast((text) => /filter rule|trailing|exclude|merge|filter/.test(text) && !/code \d/.test(text));
+    const line = lines.findLast(
+      (text) => /filter rule|trailing|exclude|merge|filter/.test(text) && !/code \d/.test(text),
+    );
     return line?.replace(/^\S+ \S+ \[\d+\] /, '') ?? '';
   }
 

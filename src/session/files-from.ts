@@ -1,0 +1,60 @@
+/** The names of --files-from, from the connection or from a file inside the module (1-session.md 8). */
+
+import { FileError, LimitError, UsageError } from '../errors.ts';
+import type { ListContext } from '../flist/context.ts';
+import { splitPath } from '../vfs/path.ts';
+import { ENOENT, errnoText } from '../vfs/errno.ts';
+import type { ByteReader } from '../wire/reader.ts';
+
+const NUL = 0x00;
+const LF = 0x0a;
+const CR = 0x0d;
+
+/** Names as they come over the connection, up to the empty one. */
+export async function* namesFromWire(reader: ByteReader, limits: ListContext['limits']): AsyncGenerator<Buffer> {
+  for (let count = 0; ; count++) {
+    const name = await reader.readUntil(NUL, limits.pathBytes, 'files-from name');
+    if (name.length === 0) return;
+    if (count >= limits.filesFromNames) throw new LimitError('filesFromNames', 'too many names');
+    yield name;
+  }
+}
+
+/**
+ * Names in a file of the module; blank lines and comments are skipped.
+ * @param path path from the module root.
+ * @throws UsageError (code 4) when the file cannot be read.
+ */
+export function namesFromFile(context: ListContext, path: Buffer): Buffer[] {
+  const content = readInModule(context, path);
+  const isEnd = context.options.from0 ? (byte: number) => byte === NUL : (byte: number) => byte === LF || byte === CR;
+  const names: Buffer[] = [];
+  let start = 0;
+  for (let i = 0; i <= content.length; i++) {
+    if (i < content.length && !isEnd(content[i]!)) continue;
+    const name = content.subarray(start, i);
+    const isComment = !context.options.from0 && (name[0] === 0x23 || name[0] === 0x3b);
+    if (name.length > 0 && !isComment) names.push(name);
+    start = i + 1;
+  }
+  if (names.length > context.limits.filesFromNames) throw new LimitError('filesFromNames', 'too many names');
+  return names;
+}
+
+function readInModule({ view, module, limits }: ListContext, path: Buffer): Buffer {
+  try {
+    const name = splitPath(path).at(-1);
+    const parents = splitPath(path).slice(0, -1);
+    // SECURITY: only what the module shows, never through a link (CVE-2026-53802).
+    if (name === undefined || module.filter.hidesWithParents(path, false)) throw new FileError(errnoText(ENOENT), ENOENT);
+    const directory = parents.reduce((above, component) => above.child(component), view.root);
+    const file = view.openFile(directory, name);
+    file.close();
+    const content = view.readSmallFile(directory, name, limits.filesFromBytes);
+    if (content === null) throw new LimitError('filesFromBytes', 'files-from file too large');
+    return content;
+  } catch (thrown) {
+    if (!(thrown instanceof FileError)) throw thrown;
+    throw new UsageError(`failed to open files-from file: ${thrown.message}\n`);
+  }
+}

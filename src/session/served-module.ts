@@ -1,0 +1,24 @@
+/** A module as sessions see it: everything of its configuration that is needed to serve it, checked and compiled. */
+
+import type { ModuleListing } from '../flist/context.ts';
+import type { ModuleAuthentication } from './auth.ts';
+
+export interface ServedModule {
+  readonly name: string;
+  readonly comment: string;
+  /** Shown by `#list`; when false, a refused client cannot tell the module from a missing one. */
+  readonly isListed: boolean;
+  /** Absolute path of the root. */
+  readonly path: Buffer;
+  /** Whether a peer's address may use it. */
+  readonly allows: (address: string) => boolean;
+  readonly authentication: ModuleAuthentication | null;
+  /** 0 is unlimited. */
+  readonly maxConnections: number;
+  /** At least 1. */
+  readonly timeoutSec: number;
+  /** The `refuse_options` list. */
+  readonly refusePatterns: readonly string[];
+  readonly openNoatime: boolean;
+  readonly listing: ModuleListing;
+}

@@ -1,0 +1,228 @@
+/** The life of one connection, straight down the protocol document; the only place that catches everything. */
+
+import { AccessError, Bug, EXIT, PeerGone, RsyncError, UsageError } from '../errors.ts';
+import type { Limits } from '../limits.ts';
+import type { Logger } from '../observe/log.ts';
+import { createSessionLogger, type LogBudget, type SessionLogger, type SessionRecord } from '../observe/session-log.ts';
+import type { ServerOptions } from '../options/server-options.ts';
+import { closeModuleRoot } from '../vfs/module-root.ts';
+import { ClientExit } from '../wire/demux.ts';
+import { ClientMessages } from '../wire/messages.ts';
+import { ByteReader } from '../wire/reader.ts';
+import { ThrottledTransport } from '../wire/throttle.ts';
+import type { Transport } from '../wire/transport.ts';
+import { Watchdog } from '../wire/watchdog.ts';
+import { FrameWriter } from '../wire/writer.ts';
+import type { AdmissionTicket } from './admission-ticket.ts';
+import { receiveOptions, requestModule } from './connect.ts';
+import { type Agreement, exchangePreamble } from './preamble.ts';
+import type { ServedModule } from './served-module.ts';
+import { runTransfer } from './transfer-phase.ts';
+
+/** What all sessions share. */
+export interface Daemon {
+  /** In configuration order. */
+  readonly modules: readonly ServedModule[];
+  readonly limits: Limits;
+  readonly motd: Buffer | null;
+  readonly logger: Logger;
+  readonly logBudget: LogBudget;
+}
+
+/** How far a session has come, which decides how an error can be told. */
+type Stage = 'text' | 'arguments' | 'preamble' | 'muxed';
+
+/** Even with a long timeout, idle clients still hear from us this often (1-session.md 6.4). */
+const DEFAULT_KEEP_ALIVE_MS = 30_000;
+
+/** Serves one connection to its end. Never throws. */
+export async function runSession(transport: Transport, daemon: Daemon, ticket: AdmissionTicket): Promise<void> {
+  await new Session(transport, daemon, ticket).run();
+}
+
+class Session {
+  readonly #daemon: Daemon;
+  readonly #ticket: AdmissionTicket;
+  readonly #logger: SessionLogger;
+  readonly #startedMs = performance.now();
+  readonly #record: SessionRecord;
+  readonly #reader: ByteReader;
+  readonly #watchdog: Watchdog;
+  readonly #transport: ThrottledTransport;
+  readonly #writer: FrameWriter;
+  #messages: ClientMessages | null = null;
+  #stage: Stage = 'text';
+  #protocol = 0;
+
+  constructor(inner: Transport, daemon: Daemon, ticket: AdmissionTicket) {
+    const transport = new ThrottledTransport(inner);
+    this.#daemon = daemon;
+    this.#ticket = ticket;
+    this.#transport = transport;
+    const { limits, logger, logBudget } = daemon;
+    const { address: peer, port } = transport.peer;
+    this.#logger = createSessionLogger(logger, logBudget, limits, {});
+    this.#record = newRecord(peer, port);
+    this.#writer = new FrameWriter(transport, limits.outputBytes);
+    this.#reader = new ByteReader(transport, () => this.#writer.flush());
+    this.#watchdog = new Watchdog({
+      transport,
+      reader: this.#reader,
+      writer: this.#writer,
+      outputStallMs: limits.outputStallMs,
+      sessionMs: limits.sessionMs,
+    });
+  }
+
+  async run(): Promise<void> {
+    try {
+      await this.#serve();
+    } catch (thrown) {
+      this.#fail(this.#watchdog.expired ?? thrown);
+    }
+    try {
+      await this.#end();
+    } catch (thrown) {
+      if (!(thrown instanceof PeerGone)) this.#logger.error({ err: thrown }, 'cannot end the session');
+    } finally {
+      this.#watchdog.stop();
+      this.#transport.destroy();
+      this.#log();
+    }
+  }
+
+  async #serve(): Promise<void> {
+    const { limits } = this.#daemon;
+    const text = await requestModule(this.#reader, this.#writer, {
+      daemon: this.#daemon,
+      peer: this.#transport.peer,
+      ticket: this.#ticket,
+      watchdog: this.#watchdog,
+      record: this.#record,
+    });
+    if (text === null) return;
+    this.#stage = 'arguments';
+    const { module, protocol, rootFd } = text;
+    this.#protocol = protocol;
+    try {
+      this.#watchdog.enter({ name: 'the arguments', totalMs: limits.argumentsMs, idleMs: 0 });
+      const options = await receiveOptions(this.#reader, protocol, module, limits);
+      this.#ticket.argumentsComplete();
+      this.#stage = 'preamble';
+      this.#watchdog.enter({ name: 'the negotiation', totalMs: limits.filterMs, idleMs: limits.filterIdleMs });
+      const agreement = await exchangePreamble(this.#reader, this.#writer, options, protocol);
+      const messages = this.#startMux(protocol);
+      if (options.refusal !== null) throw options.refusal;
+      await this.#transfer({ options, agreement, messages, module, rootFd });
+    } finally {
+      closeModuleRoot(rootFd);
+    }
+  }
+
+  async #transfer(agreed: {
+    options: ServerOptions;
+    agreement: Agreement;
+    messages: ClientMessages;
+    module: ServedModule;
+    rootFd: number;
+  }): Promise<void> {
+    const { options, messages, module } = agreed;
+    const timeoutSec = options.timeoutSec > 0 ? Math.min(options.timeoutSec, module.timeoutSec) : module.timeoutSec;
+    if (options.quiet) messages.setQuiet();
+    messages.ioTimeout(timeoutSec);
+    this.#watchdog.keepAliveEvery(Math.min(DEFAULT_KEEP_ALIVE_MS, timeoutSec * 500));
+    if (options.bwlimitKiB > 0) this.#transport.limitTo(options.bwlimitKiB * 1024);
+    await runTransfer({
+      ...agreed,
+      streams: { reader: this.#reader, writer: this.#writer, messages, watchdog: this.#watchdog },
+      protocol: this.#protocol,
+      limits: this.#daemon.limits,
+      idleMs: timeoutSec * 1000,
+      onFileSent: () => {
+        this.#record.files++;
+      },
+    });
+    this.#record.exit = exitOf(messages);
+  }
+
+  /** From here on texts travel as messages. */
+  #startMux(protocol: number): ClientMessages {
+    this.#writer.startMux();
+    this.#messages = new ClientMessages(this.#writer, protocol, this.#daemon.limits.fileMessages);
+    this.#stage = 'muxed';
+    return this.#messages;
+  }
+
+  /** Tells the peer what it may know, in the form of the stage that the session is in. */
+  #fail(thrown: unknown): void {
+    const error = thrown instanceof RsyncError ? thrown : new Bug('unexpected exception', { cause: thrown });
+    this.#record.outcome = error.code;
+    this.#record.exit = error.exit;
+    this.#record.detail = error.message;
+    if (error instanceof Bug) this.#logger.error({ err: thrown, peer: this.#record.peer, phase: this.#watchdog.phaseName }, 'internal error');
+    if (error instanceof ClientExit) this.#messages?.acknowledgeExit();
+    else if (error.tell !== undefined) this.#tell(error.tell.trimEnd(), error);
+  }
+
+  #tell(text: string, error: RsyncError): void {
+    if (this.#stage === 'text') {
+      this.#writer.putBytes(Buffer.from(`${error instanceof AccessError ? text : `@ERROR: ${text}`}\n`, 'latin1'));
+      return;
+    }
+    if (this.#stage === 'preamble') return;
+    // The arguments never became options: all-zero flags are a preamble that every client can follow (1-session.md 5.2).
+    const messages = this.#messages ?? this.#skipPreamble();
+    const prefix = error instanceof UsageError ? '' : 'rsync: [sender] ';
+    messages.fatal(Buffer.from(`${prefix}${text}\n`, 'latin1'), error.exit);
+  }
+
+  #skipPreamble(): ClientMessages {
+    if (this.#protocol >= 30) this.#writer.putVarint(0);
+    this.#writer.putInt32(0);
+    return this.#startMux(this.#protocol);
+  }
+
+  /** Half-closes and reads what the peer still sends, so that no reset destroys our last bytes (1-session.md 6.5). */
+  async #end(): Promise<void> {
+    const { limits } = this.#daemon;
+    this.#writer.flush();
+    this.#watchdog.enter({ name: 'the end', totalMs: 0, idleMs: 0 });
+    this.#transport.endWrite();
+    const timer = setTimeout(() => this.#transport.destroy(), limits.drainMs);
+    try {
+      await this.#reader.discard(limits.drainBytes);
+      await this.#transport.drained(0);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #log(): void {
+    this.#record.bytesSent = this.#writer.bytesWritten;
+    this.#record.bytesReceived = this.#reader.bytesRead;
+    this.#record.seconds = (performance.now() - this.#startedMs) / 1000;
+    this.#logger.end(this.#record);
+  }
+}
+
+function newRecord(peer: string, port: number): SessionRecord {
+  return {
+    peer,
+    port,
+    module: null,
+    user: null,
+    protocol: null,
+    files: 0,
+    bytesSent: 0,
+    bytesReceived: 0,
+    seconds: 0,
+    outcome: 'ok',
+    exit: EXIT.OK,
+    detail: null,
+  };
+}
+
+function exitOf(messages: ClientMessages): number {
+  if (messages.ioError & 1) return EXIT.PARTIAL;
+  return messages.ioError & 2 ? EXIT.VANISHED : EXIT.OK;
+}

@@ -1,0 +1,160 @@
+/** Everything of a session behind the preamble: filters, file list, transfer, goodbye. */
+
+import { acquireListSum, acquireTransferSums } from '../checksum/acquire.ts';
+import type { ContentSum, TransferSums } from '../checksum/sums.ts';
+import { ProtocolError, UsageError } from '../errors.ts';
+import type { ListContext } from '../flist/context.ts';
+import { FileLists } from '../flist/lists.ts';
+import { parseSourceArgument, type SourceArgument } from '../flist/source-argument.ts';
+import type { Limits } from '../limits.ts';
+import type { ServerOptions } from '../options/server-options.ts';
+import { TimeSlice } from '../slice.ts';
+import { DeltaState } from '../transfer/delta.ts';
+import { Sender } from '../transfer/sender.ts';
+import { ModuleView } from '../vfs/module-root.ts';
+import { CF_INC_RECURSE } from '../wire/constants.ts';
+import { DemuxSource } from '../wire/demux.ts';
+import type { ClientMessages } from '../wire/messages.ts';
+import { NdxDecoder, NdxEncoder } from '../wire/ndx.ts';
+import { ByteReader } from '../wire/reader.ts';
+import type { Watchdog } from '../wire/watchdog.ts';
+import type { FrameWriter } from '../wire/writer.ts';
+import { namesFromFile, namesFromWire } from './files-from.ts';
+import { receiveFilters } from './filters.ts';
+import { sourcePaths } from './source-paths.ts';
+const cleanPath = (b: Buffer) => b;
+import type { Agreement } from './preamble.ts';
+import type { ServedModule } from './served-module.ts';
+
+/** The connection of a session, as far as it has come. */
+export interface SessionStreams {
+  readonly reader: ByteReader;
+  readonly writer: FrameWriter;
+  readonly messages: ClientMessages;
+  readonly watchdog: Watchdog;
+}
+
+/** What is known of a session when its transfer begins. */
+export interface TransferSetup {
+  readonly streams: SessionStreams;
+  readonly protocol: number;
+  readonly options: ServerOptions;
+  readonly agreement: Agreement;
+  readonly module: ServedModule;
+  /** Descriptor of the module root; stays the caller's. */
+  readonly rootFd: number;
+  readonly limits: Limits;
+  /** Silence after which the session ends, in milliseconds. */
+  readonly idleMs: number;
+  readonly onFileSent: (sizeBytes: number) => void;
+}
+
+/** Runs the rest of a session whose output is multiplexed already. @throws every error of errors.ts */
+export async function runTransfer(setup: TransferSetup): Promise<void> {
+  const { options, agreement, limits, protocol, streams } = setup;
+  const { watchdog, writer } = streams;
+  const framed = protocol >= 30 ? new DemuxSource(streams.reader, limits) : null;
+  const reader = framed === null ? streams.reader : new ByteReader(framed, () => writer.flush());
+  watchdog.enter({ name: 'the filter list', totalMs: limits.filterMs, idleMs: limits.filterIdleMs });
+  const filter = await receiveFilters(reader, options, protocol, limits);
+  watchdog.enter({ name: 'the transfer', totalMs: 0, idleMs: setup.idleMs });
+  const view = new ModuleView(setup.rootFd, limits);
+  let listSum: ContentSum | null = null;
+  let sums: TransferSums | null = null;
+  try {
+    listSum = options.checksum ? await acquireListSum(agreement.listSum) : null;
+    sums = await acquireTransferSums(agreement.transferSum, agreement.checksumSeed);
+    const context = listContext(setup, view, filter, listSum);
+    const lists = new FileLists(context);
+    const sources = await sourceArguments(context, setup, { reader, framed });
+    await lists.sendFirst(sources.args, sources.mayRepeatNames);
+    writer.flush();
+    if (lists.totals.entries === 0) return;
+    const sender = new Sender({
+      ...context,
+      reader,
+      lists,
+      sums,
+      ndxDecoder: new NdxDecoder(protocol),
+      delta: new DeltaState(),
+      openNoatime: setup.module.openNoatime || options.openNoatime,
+      bytesReceived: () => streams.reader.bytesRead,
+      onFileSent: setup.onFileSent,
+    });
+    await sender.run();
+  } finally {
+    listSum?.release();
+    sums?.release();
+    view.close();
+  }
+}
+
+function listContext(
+  setup: TransferSetup,
+  view: ModuleView,
+  filter: ListContext['filter'],
+  listSum: ContentSum | null,
+): ListContext {
+  const { protocol, options, agreement, limits, module, streams } = setup;
+  return {
+    protocol,
+    incRecurse: (agreement.compatFlags & CF_INC_RECURSE) !== 0,
+    compatFlags: agreement.compatFlags,
+    options,
+    limits,
+    view,
+    module: module.listing,
+    filter,
+    writer: streams.writer,
+    messages: streams.messages,
+    ndxEncoder: new NdxEncoder(protocol),
+    listSum,
+    slice: new TimeSlice(),
+  };
+}
+
+interface Sources {
+  readonly args: Iterable<SourceArgument> | AsyncIterable<SourceArgument>;
+  readonly mayRepeatNames: boolean;
+}
+
+/** The arguments of the file list: paths of the command line, or the names of --files-from below the single path. */
+async function sourceArguments(
+  context: ListContext,
+  setup: TransferSetup,
+  input: { reader: ByteReader; framed: DemuxSource | null },
+): Promise<Sources> {
+  const { options, module } = setup;
+  const paths = await sourcePaths(context, options, module.name);
+  const { filesFrom } = options;
+  if (filesFrom === null) {
+    return { args: paths.map((path) => parseSourceArgument(path, options.relative)), mayRepeatNames: paths.length > 1 };
+  }
+  if (paths.length > 1) throw new UsageError('--files-from takes one source\n', { exit: 1 });
+  const names =
+    filesFrom.kind === 'file' ? namesFromFile(context, filesFrom.path) : namesFromWire(namesReader(setup, input), setup.limits);
+  return { args: belowStart(paths[0] ?? Buffer.alloc(0), names, options.relative), mayRepeatNames: true };
+}
+
+/** Protocol 30 carries the names outside the frames (1-session.md 8.1). */
+function namesReader(setup: TransferSetup, input: { reader: ByteReader; framed: DemuxSource | null }): ByteReader {
+  if (setup.protocol !== 30 || input.framed === null) return input.reader;
+  if (!input.framed.atFrameBoundary || input.reader.available > 0) {
+    throw new ProtocolError('data behind the filter list where raw names should be');
+  }
+  return setup.streams.reader;
+}
+
+async function* belowStart(
+  start: Buffer,
+  names: Iterable<Buffer> | AsyncIterable<Buffer>,
+  relative: boolean,
+): AsyncGenerator<SourceArgument> {
+  const base = Buffer.concat([start, Buffer.from(start.length === 0 || start.at(-1) === 0x2f ? '' : '/')]);
+  for await (const name of names) {
+    const cleaned = cleanPath(name);
+    // `/./` marks where the relative names begin, whatever the name itself holds.
+    const marked = relative && base.length > 0 && cleaned.indexOf('/./') < 0;
+    yield parseSourceArgument(Buffer.concat([base, Buffer.from(marked ? './' : ''), cleaned]), relative);
+  }
+}

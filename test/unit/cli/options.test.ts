@@ -1,0 +1,98 @@
+import { describe, expect, it } from 'vitest';
+import { parseCommandLine } from '../../../src/cli/options.ts';
+import { ConfigError, EXIT, UsageError } from '../../../src/errors.ts';
+import { NO_FLAGS } from '../config/fixture.ts';
+
+/** The UsageError of a command line. */
+function refused(...argv: string[]): UsageError {
+  try {
+    parseCommandLine(argv);
+  } catch (error) {
+    if (error instanceof UsageError) {
+      return error;
+    }
+    throw error;
+  }
+  throw new Error('was not refused');
+}
+
+describe('parseCommandLine', () => {
+  it.each([[[]], [['--daemon']], [['--daemon', '--no-detach']]])('serves for %j', (argv) => {
+    expect(parseCommandLine(argv)).toEqual({ kind: 'serve', flags: NO_FLAGS });
+  });
+
+  it('collects every flag, values behind = or apart', () => {
+    const argv = '--daemon --config=a.toml --gokr.modulemap x=/a --gokr.modulemap=y=/b=c --port 8 --address=::'.split(
+      ' ',
+    );
+    expect(parseCommandLine(argv)).toEqual({
+      kind: 'serve',
+      flags: { file: 'a.toml', listen: null, port: '8', address: '::', modules: ['x=/a', 'y=/b=c'] },
+    });
+  });
+
+  it('knows --gokr.config, --gokr.listen and --check', () => {
+    expect(parseCommandLine(['--check', '--gokr.config', 'b', '--gokr.listen=:1'])).toEqual({
+      kind: 'check',
+      flags: { ...NO_FLAGS, file: 'b', listen: ':1' },
+    });
+  });
+
+  it('takes the last of several values, as rsync does', () => {
+    expect(parseCommandLine(['--config=a', '--gokr.config=b'])).toMatchObject({ flags: { file: 'b' } });
+  });
+
+  it.each([
+    ['--help', 'help'],
+    ['-h', 'help'],
+    ['--version', 'version'],
+    ['-V', 'version'],
+  ])('answers %s before anything else', (argument, kind) => {
+    expect(parseCommandLine(['--check', '--port=1', argument])).toEqual({ kind });
+  });
+
+  it.each([
+    ['--demon', 'unknown option "--demon"; the nearest known option is --daemon'],
+    ['--gokr.module=x=/a', 'the nearest known option is --gokr.modulemap'],
+    ['--once', 'unknown option "--once"'],
+    ['--keygen', 'unknown option "--keygen"'],
+    ['--gokr.anonssh_listen=:1', 'unknown option "--gokr.anonssh_listen"'],
+    ['-x', 'unknown option "-x"'],
+    ['--\u001b[2J', 'unknown option "--\\u001b[2J"'],
+    ['--__proto__', 'unknown option "--__proto__"'],
+    ['--check=1', '--check takes no value'],
+    ['--config', '--config needs a value: --config=FILE'],
+    ['--config=', '--config needs a value'],
+    ['file', 'unexpected argument "file"'],
+  ])('refuses %j as a usage error', (argument, reason) => {
+    const error = refused(argument);
+    expect(error.tell).toContain(reason);
+    expect(error.exit).toBe(EXIT.SYNTAX);
+  });
+
+  it('does not take the next option for a value', () => {
+    expect(refused('--config', '--daemon').tell).toContain('--config needs a value');
+  });
+
+  it('refuses arguments behind --', () => {
+    expect(refused('--daemon', '--', '--check').tell).toContain('unexpected argument "--check"');
+  });
+});
+
+describe('rsync server mode', () => {
+  it.each([
+    [['--server', '-logDtpre.iLsfxCIvu', '.', '/tmp']],
+    [['--server', '--nonsense', '--config']],
+    [['--server', '-r', '.', '--sender']],
+    [['--server']],
+  ])('refuses the upload %j before it looks at anything else', (argv) => {
+    const error = refused(...argv);
+    expect(error.tell).toBe('ERROR: module is read only\n');
+    expect(error.exit).toBe(1);
+  });
+
+  it.each([[['--server', '--sender', '-r', '.', '/tmp']], [['--server', '--daemon', '.']]])('has no %j yet', (argv) => {
+    expect(() => parseCommandLine(argv)).toThrow(ConfigError);
+    expect(() => parseCommandLine(argv)).toThrow('not supported by this build yet');
+  });
+});
