@@ -110,6 +110,8 @@ export interface Limits {
   matchHashBase: number;
   /** Longest block that is searched for; larger ones are read and ignored. Protocols below 30 allow 512 MiB, honest files up to 1 TiB stay below. */
   matchBlockBytes: number;
+  /** Compression jobs running at once in the whole process: one fewer than libuv's default threads, so that file reads never wait behind them. */
+  compressionJobs: number;
   /** Times that one file may be requested (B-19): first pass and redo. */
   sendsPerFile: number;
   /** Attribute reports per file (B-20). */
@@ -190,6 +192,7 @@ export const DEFAULT_LIMITS: Readonly<Limits> = Object.freeze({
   matchHashPerByte: 3,
   matchHashBase: 4 * MIB,
   matchBlockBytes: MIB,
+  compressionJobs: 3,
   sendsPerFile: 2,
   reportsPerFile: 4,
   xnameBytes: 4095,

@@ -26,7 +26,7 @@ async function main(argv: readonly string[]): Promise<number> {
 }
 
 function configOf(command: Extract<Command, { flags: unknown }>) {
-  const credentialsDirectory = process.env['CREDENTIALS_DIRECTORY'] ?? null;
+  const credentialsDirectory = process.env.CREDENTIALS_DIRECTORY ?? null;
   return readConfig(command.flags, homedir(), { credentialsDirectory, uid: process.geteuid?.() ?? 0 });
 }
 

@@ -12,7 +12,7 @@ import { createLogger, type RootLogger } from '../observe/log.ts';
 import { LogBudget } from '../observe/session-log.ts';
 import { dropToNobody } from '../sandbox/identity.ts';
 import { assertReadOnly } from '../sandbox/verify.ts';
-const OUR_GREETING = Buffer.from('x');
+import { OUR_GREETING } from '../session/greeting.ts';
 import { type Daemon, runSession } from '../session/session.ts';
 import { servedModules } from './served-modules.ts';
 
@@ -34,7 +34,7 @@ export async function serve(config: Config, environment: Environment): Promise<n
   const logger = createLogger({
     level: config.logLevel,
     isTerminal: process.stderr.isTTY,
-    journald: environment['JOURNAL_STREAM'] !== undefined,
+    journald: environment.JOURNAL_STREAM !== undefined,
   });
   for (const warning of config.warnings) logger.warn(warning);
   const sessions = new RunningSessions(config, logger);

@@ -140,10 +140,11 @@ class Scanner {
       if (this.#at >= this.#text.length || this.#peek() === close) {
         break;
       }
+      const start = this.#at;
       readItem(index);
       this.#skipBlank();
-      if (this.#peek() === ',') {
-        this.#advance();
+      if (this.#peek() === ',' || this.#at === start) {
+        this.#advance(); // also past a stray character, so that the scan always ends
       }
     }
     this.#advance();

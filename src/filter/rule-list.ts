@@ -60,8 +60,10 @@ export interface DirMerge {
   readonly slot: number;
   /** Name of the file in each directory, one component. */
   readonly fileName: Buffer;
-  /** Directory part of the rule: where the scan of parent directories begins. Null when there is none. */
-  readonly scanFrom: Buffer | null;
+  /** Directory of the file that held the rule; null for the session's own rules. */
+  readonly home: Buffer | null;
+  /** Directory part of the rule, often empty: where the scan of parent directories begins. */
+  readonly scanFrom: Buffer;
   readonly inherits: boolean;
   readonly format: MergeFormat;
 }
@@ -180,18 +182,18 @@ export class RuleListBuilder {
   }
 
   #pushDirMerge(rule: RuleText, format: MergeFormat): void {
-    const { merges, limits } = this.#context;
+    const { merges, limits, anchor } = this.#context;
     const fileName = baseName(rule.pattern);
     // SECURITY: a `..` here would read a directory above the one that is filtered.
     if (['', '.', '..'].includes(fileName.toString('latin1'))) return;
     if (merges.some((merge) => merge.fileName.equals(fileName))) return;
     // SECURITY: every merge rule opens a file in every directory of the transfer.
     if (merges.length >= limits.mergeRules) throw new LimitError('mergeRules', 'too many merge rules');
-    const directoryBytes = rule.pattern.length - fileName.length;
     const merge: DirMerge = {
       slot: merges.length,
       fileName,
-      scanFrom: directoryBytes === 0 ? null : rule.pattern.subarray(0, directoryBytes),
+      home: anchor,
+      scanFrom: rule.pattern.subarray(0, rule.pattern.length - fileName.length),
       inherits: !rule.noInherit,
       format: formatOf(rule, format),
     };

@@ -113,9 +113,9 @@ export class DirectoryScope implements FilterScope {
   #inherited(merge: DirMerge, directory: Buffer, draft: Draft): Sublist | null {
     if (!merge.inherits) return null;
     const known = this.#sublists?.[merge.slot];
-    if (known !== undefined || merge.scanFrom === null) return known ?? null;
-    // First use of a rule with a directory part: the directories above are scanned once.
-    const top = cleanPath(this.#context.basePath, merge.scanFrom);
+    if (known !== undefined) return known;
+    // First use: a rule with a directory part, or from a file further up, is looked for in the directories above.
+    const top = cleanPath(merge.home ?? directory, merge.scanFrom);
     let sublist: Sublist | null = null;
     for (const parent of directoriesBetween(top, directory)) sublist = this.#readFile(merge, parent, sublist, draft);
     return sublist;

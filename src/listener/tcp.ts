@@ -6,7 +6,7 @@ import { KEEP_ALIVE, READ_HIGH_WATER_MARK, SocketTransport } from './socket-tran
 
 /** Something that yields connections until it is closed. */
 export interface Listener {
-  /** Where it listens, as a client would write it: `127.0.0.1:8730`, `[::1]:873`, `unix:/run/rsyncd.sock`. */
+  /** Where it listens, as a client would write it: `127.0.0.1:8730`, `[::1]:873`; for people, in the log. */
   readonly addressText: string;
   /** 0 where there is none (unix socket). */
   readonly port: number;
@@ -84,7 +84,8 @@ async function listen(
   const isTcp = bound !== null && typeof bound === 'object';
   server.on('connection', (socket: Socket) => accept(socket, isTcp, onConnection));
   return {
-    addressText: isTcp ? hostPortText(bound.address, bound.port) : `unix:${bound ?? ''}`,
+    // Node does not tell the path of an inherited unix socket.
+    addressText: isTcp ? hostPortText(bound.address, bound.port) : `unix socket (${wanted})`,
     port: isTcp ? bound.port : 0,
     close: async () => {
       // The socket is closed when this returns; the callback would wait for the last session.

@@ -1,7 +1,8 @@
 /** What the honoured options do to the draft; table.ts refers to these functions. */
 
+import { parseChecksumChoice } from '../checksum/choose.ts';
 import type { Flag, OptionDraft } from './draft.ts';
-import { parseBwlimit, parseCapabilities, parseChecksumChoice, parseCompressChoice, parseSize } from './values.ts';
+import { parseBwlimit, parseCapabilities, parseCompressChoice, parseSize, quoteArgument } from './values.ts';
 
 /** One occurrence of an option. */
 export interface Occurrence {
@@ -72,7 +73,8 @@ export const compressChoice: Apply = (draft, { text }) => {
 /** --checksum-choice. */
 export const checksumChoice: Apply = (draft, { text }) => {
   draft.checksumChoice = { transfer: 'md5', list: 'md5' };
-  draft.checksumChoice = parseChecksumChoice(text);
+  // Names are plain ASCII, so quoting changes only what is wrong anyway, and bounds the error text.
+  draft.checksumChoice = parseChecksumChoice(quoteArgument(text));
 };
 
 /** `-e`: on a server it carries no shell but the capability letters. */

@@ -75,36 +75,6 @@ export function sizeError(text: Buffer, option: string, reason: string): UsageEr
   return new UsageError(`rsync: ${option}=${quoteArgument(text)} ${reason}\n`);
 }
 
-/** Names of checksums that may be asked for, with their aliases (3-transfer.md 7.1). */
-const CHECKSUM_NAMES: Readonly<Record<string, string>> = {
-  auto: 'auto',
-  xxh128: 'xxh128',
-  xxh3: 'xxh3',
-  xxh64: 'xxh64',
-  xxhash: 'xxh64',
-  md5: 'md5',
-  md4: 'md4',
-  sha1: 'sha1',
-  none: 'none',
-};
-
-/**
- * --checksum-choice: `X` or `X,Y`. Both `auto` means that nothing was chosen: null.
- * @throws UsageError (exit 4) for a name that rsync does not have.
- */
-export function parseChecksumChoice(text: Buffer): { transfer: string; list: string } | null {
-  const [transferText = '', ...rest] = text.toString('latin1').split(',');
-  const transfer = checksumName(transferText);
-  const list = rest.length === 0 ? transfer : checksumName(rest.join(','));
-  return transfer === 'auto' && list === 'auto' ? null : { transfer, list };
-}
-
-function checksumName(text: string): string {
-  const key = text.toLowerCase();
-  if (!Object.hasOwn(CHECKSUM_NAMES, key)) throw unknownName('checksum', text);
-  return CHECKSUM_NAMES[key]!;
-}
-
 /**
  * --compress-choice; `auto` is null, as if absent.
  * @throws UsageError (exit 4) for a name that rsync does not have.
@@ -121,12 +91,8 @@ export function parseCompressChoice(text: Buffer): 'none' | 'zlib' | 'zlibx' | '
     case 'zstd':
       return key;
     default:
-      throw unknownName('compress', text.toString('latin1'));
+      throw new UsageError(`unknown compress name: ${quoteArgument(text)}\n`);
   }
-}
-
-function unknownName(kind: string, text: string): UsageError {
-  return new UsageError(`unknown ${kind} name: ${quoteArgument(Buffer.from(text, 'latin1'))}\n`);
 }
 
 /** What `-e` carries to a server: `[version].[sub]letters` (1-session.md 4.2); null for a remote shell's name. */

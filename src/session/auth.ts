@@ -4,6 +4,7 @@ import { randomBytes, timingSafeEqual } from 'node:crypto';
 import { md5, sha1 } from '@noble/hashes/legacy.js';
 import { sha256, sha512 } from '@noble/hashes/sha2.js';
 import type { AccessError } from '../errors.ts';
+import { compileGlob, hasWildcards, type StepLimits } from '../filter/wildmatch.ts';
 import type { Limits } from '../limits.ts';
 import { AUTH_DIGESTS, type AuthDigest, type ClientGreeting, readLine } from './greeting.ts';
 import type { ByteSource, TextSink } from './line-source.ts';
@@ -32,7 +33,7 @@ export interface AuthContext {
   readonly greeting: ClientGreeting;
   /** MD4 comes from checksum/, as @noble/hashes has none. */
   readonly md4: HashFunction;
-  readonly limits: Pick<Limits, 'authLineBytes'>;
+  readonly limits: Pick<Limits, 'authLineBytes'> & StepLimits;
 }
 
 const CHALLENGE_BYTES = 16;
@@ -59,7 +60,7 @@ export async function authenticate(source: ByteSource, sink: TextSink, context: 
   const space = line.indexOf(SPACE);
   if (space < 0 || line[0] === HASH_SIGN) throw fail('malformed answer');
   const user = line.subarray(0, space);
-  const allowed = isAllowedUser(user, authentication.users);
+  const allowed = isAllowedUser(user, authentication.users, limits);
   const password = allowed ? authentication.passwordOf(user) : null;
   // SECURITY: unknown users cost the same hashing as known ones, so that time does not tell them apart (CVE-2014-2855).
   const expected = authResponse(digest, password ?? randomBytes(CHALLENGE_BYTES), Buffer.from(challenge), context.md4);
@@ -109,38 +110,18 @@ function hashFunction(digest: ResponseDigest, md4: HashFunction): HashFunction {
   }
 }
 
-/** Whether the first entry that matches the name lets the user in. Entries for groups never match. */
-export function isAllowedUser(user: Buffer, entries: readonly string[]): boolean {
+/**
+ * Whether the first entry that matches the name lets the user in. Entries for groups match nobody.
+ * @throws LimitError when the operator's wildcards take too long over this name.
+ */
+export function isAllowedUser(user: Buffer, entries: readonly string[], limits: StepLimits): boolean {
   for (const entry of entries) {
     const suffix = /:(?:deny|ro|rw)$/.exec(entry);
     const pattern = Buffer.from(suffix === null ? entry : entry.slice(0, suffix.index));
-    if (matchesName(pattern, user)) return suffix?.[0] !== ':deny';
+    const isMatch = hasWildcards(pattern) ? compileGlob(pattern, limits).matches(user) : pattern.equals(user);
+    if (isMatch) return suffix?.[0] !== ':deny';
   }
   return false;
-}
-
-/** Shell wildcards `*` and `?` over bytes; cost is bounded by the product of both lengths, and the pattern is the operator's. */
-function matchesName(pattern: Buffer, name: Buffer): boolean {
-  let at = 0;
-  let star = -1;
-  let resume = 0;
-  for (let i = 0; i < name.length; ) {
-    const isStar = pattern[at] === 0x2a;
-    if (isStar) {
-      star = at++;
-      resume = i;
-    } else if (pattern[at] === 0x3f || pattern[at] === name[i]) {
-      at++;
-      i++;
-    } else if (star >= 0) {
-      at = star + 1;
-      i = ++resume;
-    } else {
-      return false;
-    }
-  }
-  while (pattern[at] === 0x2a) at++;
-  return at === pattern.length;
 }
 
 /** Constant time for equal lengths; the length of the right answer is no secret. */

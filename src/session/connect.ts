@@ -1,4 +1,7 @@
-import { AccessError } from '../errors.ts';
+/** From the first byte to the options: greeting, module, access, login, arguments (1-session.md 2 and 3). */
+
+import { md4 } from '../checksum/md4.ts';
+import { SandboxError } from '../errors.ts';
 import type { Limits } from '../limits.ts';
 import type { SessionRecord } from '../observe/session-log.ts';
 import { parseServerArgs } from '../options/parse.ts';
@@ -9,28 +12,107 @@ import type { PeerAddress } from '../wire/transport.ts';
 import type { Watchdog } from '../wire/watchdog.ts';
 import type { FrameWriter } from '../wire/writer.ts';
 import type { AdmissionTicket } from './admission-ticket.ts';
+import { readArguments } from './arguments.ts';
+import { authenticate } from './auth.ts';
+import { exchangeGreeting, moduleListing, readModuleRequest } from './greeting.ts';
+import type { TextSink } from './line-source.ts';
+import { accessDenied, chdirFailed, tooManyConnections, unknownModule } from './refusals.ts';
 import type { ServedModule } from './served-module.ts';
-import type { Daemon } from './session.ts';
-export interface Text { module: ServedModule; protocol: number; rootFd: number }
-export async function requestModule(reader: ByteReader, writer: FrameWriter, o: {daemon: Daemon, peer: PeerAddress, ticket: AdmissionTicket, watchdog: Watchdog, record: SessionRecord}): Promise<Text | null> {
-  writer.putBytes(Buffer.from('@RSYNCD: 32.0 sha512 sha256 sha1 md5 md4\n'));
-  const line = (await reader.readUntil(10, 1022, 'greeting')).toString('latin1');
-  const protocol = Math.min(32, Number(/(\d+)/.exec(line)![1]));
-  const name = (await reader.readUntil(10, 1022, 'module')).toString('latin1');
-  o.record.protocol = protocol;
-  const module = o.daemon.modules.find((m) => m.name === name);
-  if (!module) throw new AccessError('unknown', `@ERROR: Unknown module '${name}'`);
-  o.record.module = name;
-  const rootFd = openModuleRoot(module.path, o.daemon.limits);
-  writer.putBytes(Buffer.from('@RSYNCD: OK\n'));
-  return { module, protocol, rootFd };
+
+const OK_LINE = Buffer.from('@RSYNCD: OK\n');
+
+/** What the text phase needs of the daemon and of the session. */
+export interface ConnectContext {
+  /** In configuration order. */
+  readonly modules: readonly ServedModule[];
+  readonly motd: Buffer | null;
+  readonly limits: Limits;
+  readonly peer: PeerAddress;
+  readonly ticket: AdmissionTicket;
+  readonly watchdog: Watchdog;
+  /** Filled in as things become known. */
+  readonly record: SessionRecord;
 }
-export async function receiveOptions(reader: ByteReader, protocol: number, module: ServedModule, limits: Limits): Promise<ServerOptions> {
-  const args: Buffer[] = [];
-  for (;;) {
-    const a = await reader.readUntil(protocol >= 30 ? 0 : 10, 5119, 'arg');
-    if (a.length === 0) break;
-    args.push(a);
+
+/** A client that was let into a module. */
+export interface Admitted {
+  readonly module: ServedModule;
+  readonly protocol: number;
+  /** Descriptor of the module root, the caller's to close: the session stays with the tree that it found. */
+  readonly rootFd: number;
+}
+
+/**
+ * The text phase, up to `@RSYNCD: OK`.
+ * @returns null after a listing.
+ * @throws AccessError with the line for the client, ProtocolError, LimitError, PeerGone
+ */
+export async function requestModule(
+  reader: ByteReader,
+  writer: FrameWriter,
+  context: ConnectContext,
+): Promise<Admitted | null> {
+  const { limits, watchdog, record } = context;
+  const sink: TextSink = {
+    writeText: (bytes) => writer.putBytes(bytes),
+    flush: async () => writer.flush(),
+  };
+  watchdog.enter({ name: 'the greeting', totalMs: limits.moduleLineMs, idleMs: limits.greetingMs });
+  const greeting = await exchangeGreeting(reader, sink, context.motd, limits);
+  record.protocol = greeting.protocol;
+  const request = await readModuleRequest(reader, limits);
+  if (request.kind === 'list') {
+    const listed = context.modules.filter((module) => module.isListed);
+    sink.writeText(moduleListing(listed, limits));
+    return null;
   }
-  return parseServerArgs(args, { protocol, daemon: true, secondBatch: null, features: { compression: false, xattrs: false }, refusePatterns: module.refusePatterns, limits });
+  const module = findModule(request.name, context);
+  record.module = module.name;
+  if (!context.ticket.enterModule(module.name, module.maxConnections)) throw tooManyConnections(module.maxConnections);
+  if (module.authentication !== null) {
+    watchdog.enter({ name: 'the login', totalMs: limits.authMs, idleMs: 0 });
+    const { authentication } = module;
+    record.user = await authenticate(reader, sink, { moduleText: module.name, authentication, greeting, md4, limits });
+  }
+  const rootFd = openRoot(module, limits);
+  sink.writeText(OK_LINE);
+  return { module, protocol: greeting.protocol, rootFd };
+}
+
+/** SECURITY: a module that a client may not use and that is not listed answers exactly like one that does not exist. */
+function findModule(name: Buffer, { modules, peer }: ConnectContext): ServedModule {
+  const module = modules.find((candidate) => name.equals(Buffer.from(candidate.name)));
+  if (module === undefined) throw unknownModule(name);
+  if (module.allows(peer.address)) return module;
+  throw module.isListed ? accessDenied(module.name, peer.address) : unknownModule(name);
+}
+
+function openRoot(module: ServedModule, limits: Limits): number {
+  try {
+    return openModuleRoot(module.path, limits);
+  } catch (thrown) {
+    if (thrown instanceof SandboxError) throw chdirFailed(thrown.message);
+    throw thrown;
+  }
+}
+
+/**
+ * Reads and parses the argument list; a refused option is in the result, not thrown.
+ * @throws LimitError, ProtocolError, PeerGone
+ */
+export async function receiveOptions(
+  reader: ByteReader,
+  protocol: number,
+  module: ServedModule,
+  limits: Limits,
+): Promise<ServerOptions> {
+  const { first, second } = await readArguments(reader, protocol, limits);
+  return parseServerArgs(first, {
+    protocol,
+    daemon: true,
+    secondBatch: second,
+    features: { compression: false, xattrs: false },
+    refusePatterns: module.refusePatterns,
+    limits,
+  });
 }

@@ -2,8 +2,8 @@
 
 import { FileError, LimitError, UsageError } from '../errors.ts';
 import type { ListContext } from '../flist/context.ts';
-import { splitPath } from '../vfs/path.ts';
 import { ENOENT, errnoText } from '../vfs/errno.ts';
+import { splitPath } from '../vfs/path.ts';
 import type { ByteReader } from '../wire/reader.ts';
 
 const NUL = 0x00;
@@ -46,7 +46,8 @@ function readInModule({ view, module, limits }: ListContext, path: Buffer): Buff
     const name = splitPath(path).at(-1);
     const parents = splitPath(path).slice(0, -1);
     // SECURITY: only what the module shows, never through a link (CVE-2026-53802).
-    if (name === undefined || module.filter.hidesWithParents(path, false)) throw new FileError(errnoText(ENOENT), ENOENT);
+    if (name === undefined || module.filter.hidesWithParents(path, false))
+      throw new FileError(errnoText(ENOENT), ENOENT);
     const directory = parents.reduce((above, component) => above.child(component), view.root);
     const file = view.openFile(directory, name);
     file.close();

@@ -123,7 +123,7 @@ async function dropEarlyInput(source: ByteSource, lengthText: string, max: numbe
 export async function readLine(source: ByteSource, max: number, field: string): Promise<Buffer> {
   const line = await source.readUntil(LF, max, field);
   if (line.includes(NUL)) throw new ProtocolError(`NUL byte in the ${field}`);
-  return line.includes(CR) ? line.filter((byte) => byte !== CR) as Buffer : line;
+  return line.includes(CR) ? Buffer.from(line.filter((byte) => byte !== CR)) : line;
 }
 
 /**

@@ -94,7 +94,7 @@ class Session {
   async #serve(): Promise<void> {
     const { limits } = this.#daemon;
     const text = await requestModule(this.#reader, this.#writer, {
-      daemon: this.#daemon,
+      ...this.#daemon,
       peer: this.#transport.peer,
       ticket: this.#ticket,
       watchdog: this.#watchdog,
@@ -159,7 +159,8 @@ class Session {
     this.#record.outcome = error.code;
     this.#record.exit = error.exit;
     this.#record.detail = error.message;
-    if (error instanceof Bug) this.#logger.error({ err: thrown, peer: this.#record.peer, phase: this.#watchdog.phaseName }, 'internal error');
+    if (error instanceof Bug)
+      this.#logger.error({ err: thrown, peer: this.#record.peer, phase: this.#watchdog.phaseName }, 'internal error');
     if (error instanceof ClientExit) this.#messages?.acknowledgeExit();
     else if (error.tell !== undefined) this.#tell(error.tell.trimEnd(), error);
   }

@@ -21,10 +21,10 @@ import type { Watchdog } from '../wire/watchdog.ts';
 import type { FrameWriter } from '../wire/writer.ts';
 import { namesFromFile, namesFromWire } from './files-from.ts';
 import { receiveFilters } from './filters.ts';
-import { sourcePaths } from './source-paths.ts';
-const cleanPath = (b: Buffer) => b;
+import { cleanPath } from './paths.ts';
 import type { Agreement } from './preamble.ts';
 import type { ServedModule } from './served-module.ts';
+import { sourcePaths } from './source-paths.ts';
 
 /** The connection of a session, as far as it has come. */
 export interface SessionStreams {
@@ -124,15 +124,17 @@ async function sourceArguments(
   setup: TransferSetup,
   input: { reader: ByteReader; framed: DemuxSource | null },
 ): Promise<Sources> {
-  const { options, module } = setup;
-  const paths = await sourcePaths(context, options, module.name);
+  const { options } = setup;
+  const paths = await sourcePaths(context);
   const { filesFrom } = options;
   if (filesFrom === null) {
     return { args: paths.map((path) => parseSourceArgument(path, options.relative)), mayRepeatNames: paths.length > 1 };
   }
   if (paths.length > 1) throw new UsageError('--files-from takes one source\n', { exit: 1 });
   const names =
-    filesFrom.kind === 'file' ? namesFromFile(context, filesFrom.path) : namesFromWire(namesReader(setup, input), setup.limits);
+    filesFrom.kind === 'file'
+      ? namesFromFile(context, filesFrom.path)
+      : namesFromWire(namesReader(setup, input), setup.limits);
   return { args: belowStart(paths[0] ?? Buffer.alloc(0), names, options.relative), mayRepeatNames: true };
 }
 
@@ -152,7 +154,7 @@ async function* belowStart(
 ): AsyncGenerator<SourceArgument> {
   const base = Buffer.concat([start, Buffer.from(start.length === 0 || start.at(-1) === 0x2f ? '' : '/')]);
   for await (const name of names) {
-    const cleaned = cleanPath(name);
+    const cleaned = cleanPath(name, relative);
     // `/./` marks where the relative names begin, whatever the name itself holds.
     const marked = relative && base.length > 0 && cleaned.indexOf('/./') < 0;
     yield parseSourceArgument(Buffer.concat([base, Buffer.from(marked ? './' : ''), cleaned]), relative);

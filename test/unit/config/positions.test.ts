@@ -49,6 +49,10 @@ describe('locateKeys', () => {
     expect(lineOf('a = 1\r\n# x\r\nb = 2\r\n', 'b')).toBe(3);
   });
 
+  it.each(['a=[}', 'a={]', '[', '[[', 'a="', "a='''", 'a={b={c=[', '='])('ends on %j, which is not TOML', (text) => {
+    expect(locateKeys(text).size).toBeLessThanOrEqual(3);
+  });
+
   it('ends on any text', () => {
     fc.assert(
       fc.property(

@@ -72,14 +72,16 @@ afterEach(async () => {
   for (const cleanup of cleanups.splice(0)) await cleanup();
 });
 
-/** A child whose descriptor 3 is the given handle; the shell knows the pid that LISTEN_PID must hold. */
-function startChild(inherited: Server | Socket | 'ignore', names: string): ChildProcess {
+/** A child with `fd` as its descriptor 3; the shell knows the pid that LISTEN_PID must hold. */
+function startChild(fd: number | 'ignore', names: string): ChildProcess {
   const command = `LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=${names} exec "$0" "$1"`;
-  // @types/node does not list servers among what can be inherited.
-  const stdio = ['ignore', 'pipe', 'inherit', inherited as Socket] as const;
-  const child = spawn('sh', ['-c', command, process.execPath, CHILD], { stdio: [...stdio] });
+  const child = spawn('sh', ['-c', command, process.execPath, CHILD], { stdio: ['ignore', 'pipe', 'inherit', fd] });
   cleanups.push(() => child.kill());
   return child;
+}
+
+function descriptorOf(socket: Server | Socket): number {
+  return (socket as unknown as { _handle: { fd: number } })._handle.fd;
 }
 
 async function firstLine(child: ChildProcess): Promise<string> {
@@ -97,24 +99,11 @@ describe('inherited sockets', () => {
     const server = createServer().listen(0, '127.0.0.1');
     await once(server, 'listening');
     const { port } = server.address() as { port: number };
-    const child = startChild(server, 'rsyncd');
+    const child = startChild(descriptorOf(server), 'rsyncd');
     expect(await firstLine(child)).toBe(`3 rsyncd 127.0.0.1:${port}`);
     server.close();
     expect(await greetingFrom(connect(port, '127.0.0.1'))).toBe('hello from rsyncd, "127.0.0.1"');
     await once(child, 'exit');
-  });
-
-  it('serve unix sockets, whose peers have no address', async () => {
-    const directory = mkdtempSync(join(tmpdir(), 'listen-'));
-    cleanups.push(() => rmSync(directory, { recursive: true, force: true }));
-    const server = createServer().listen(join(directory, 's'));
-    await once(server, 'listening');
-    cleanups.push(() => server.close());
-    const child = startChild(server, 'gokr-rsyncd.socket');
-    expect(await firstLine(child)).toBe(`3 rsyncd unix:${join(directory, 's')}`);
-    // The parent still listens on the same socket and could take the connection: let it pass that on as well.
-    server.on('connection', (socket) => socket.end('hello from rsyncd, ""'));
-    expect(await greetingFrom(connect(join(directory, 's')))).toBe('hello from rsyncd, ""');
   });
 
   it('are refused when they are connections (Accept=yes)', async () => {
@@ -124,7 +113,7 @@ describe('inherited sockets', () => {
     const client = connect((server.address() as { port: number }).port, '127.0.0.1');
     await once(client, 'connect');
     cleanups.push(() => client.destroy());
-    expect(await firstLine(startChild(client, 'rsyncd'))).toBe(
+    expect(await firstLine(startChild(descriptorOf(client), 'rsyncd'))).toBe(
       'cannot listen on inherited descriptor 3: EINVAL (it is not a listening stream socket)',
     );
   });
@@ -135,22 +124,36 @@ describe('inherited sockets', () => {
     );
   });
 
-  const activate = 'systemd-socket-activate';
-  const hasActivate = spawnSync(activate, ['--version']).status === 0;
+  const hasActivate = spawnSync('systemd-socket-activate', ['--version']).status === 0;
+
+  async function activated(address: string): Promise<ChildProcess> {
+    const child = spawn('systemd-socket-activate', ['-l', address, '--fdname=rsyncd', process.execPath, CHILD], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    cleanups.push(() => child.kill());
+    // It listens once it says so, and starts the program at the first connection.
+    await once(child.stderr, 'data');
+    return child;
+  }
 
   it.skipIf(!hasActivate)('come from systemd itself (skipped: no systemd-socket-activate)', async () => {
     const probe = createServer().listen(0, '127.0.0.1');
     await once(probe, 'listening');
     const { port } = probe.address() as { port: number };
     await new Promise((resolve) => probe.close(resolve));
-    const child = spawn(activate, ['-l', `127.0.0.1:${port}`, '--fdname=rsyncd', process.execPath, CHILD], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    cleanups.push(() => child.kill());
-    // It listens once it says so.
-    await once(child.stderr, 'data');
+    const child = await activated(`127.0.0.1:${port}`);
     const client = connect(port, '127.0.0.1');
     expect(await firstLine(child)).toBe(`3 rsyncd 127.0.0.1:${port}`);
     expect(await greetingFrom(client)).toBe('hello from rsyncd, "127.0.0.1"');
+  });
+
+  it.skipIf(!hasActivate)('may be unix sockets, whose peers have no address (skipped: as above)', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'listen-'));
+    cleanups.push(() => rmSync(directory, { recursive: true, force: true }));
+    const path = join(directory, 's');
+    const child = await activated(path);
+    const client = connect(path);
+    expect(await firstLine(child)).toBe('3 rsyncd unix socket (inherited descriptor 3)');
+    expect(await greetingFrom(client)).toBe('hello from rsyncd, ""');
   });
 });

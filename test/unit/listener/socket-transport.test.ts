@@ -107,7 +107,7 @@ describe('writing', () => {
   it('delivers what was written before the half-close', async () => {
     const { transport, client } = await pair();
     const received: Buffer[] = [];
-    client.on('data', (chunk) => received.push(chunk));
+    client.on('data', (chunk: Buffer) => received.push(chunk));
     for (let index = 0; index < 100; index++) transport.write(Buffer.from(`line ${index}\n`));
     transport.endWrite();
     await once(client, 'end');
@@ -201,7 +201,7 @@ describe('writing', () => {
   it('survives writes to a peer that is gone', async () => {
     const { transport, client, socket } = await pair();
     client.resetAndDestroy();
-    const closed = once(socket, 'close');
+    const closed = new Promise((resolve) => socket.once('close', resolve));
     transport.write(Buffer.from('a'));
     transport.write(Buffer.from('b'));
     await closed;

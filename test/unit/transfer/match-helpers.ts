@@ -27,7 +27,7 @@ export interface SearchResult {
   heldBack: number;
 }
 
-/** Sums of `basis`; `edit` may falsify the bytes that go over the wire. */
+/** Sums of `basis` as a client sends them. */
 export function clientSums(
   basis: Buffer,
   transferSums: TransferSums,

@@ -1,0 +1,151 @@
+/** Wildcards in path arguments, expanded against the module (1-session.md 3.3 step 4); source-paths.ts calls it. */
+
+import { LimitError } from '../errors.ts';
+import type { Limits } from '../limits.ts';
+import { TimeSlice } from '../slice.ts';
+import type { SourcePath } from './paths.ts';
+
+const SLASH = 0x2f;
+const DOT_BYTE = 0x2e;
+const SLASH_BYTES = Buffer.from('/');
+
+/** What expansion needs to see of the module. Paths are from the module root, without leading slash; empty is the root. */
+export interface GlobDeps {
+  /** Names in a directory in its own order; empty when it cannot be read. */
+  readdir(dir: Buffer): Buffer[] | Promise<Buffer[]>;
+  /** Whether the path is a directory, or a link to one inside the module. */
+  isDirectory(path: Buffer): boolean;
+  /** Whether the path exists, links followed. */
+  exists(path: Buffer): boolean;
+  /** Whether the module's own rules hide it. */
+  hidden(path: Buffer, isDirectory: boolean): boolean;
+  /** One path component as a pattern. */
+  compileGlob(component: Buffer): { matches(name: Buffer): boolean };
+  hasWildcards(bytes: Buffer): boolean;
+}
+
+export type GlobLimits = Pick<Limits, 'globPatterns' | 'globDirents' | 'globResults' | 'pathBytes'>;
+
+/**
+ * Replaces each path that has wildcards by what it matches, in directory order; without a match it stays as it is.
+ * The second of two equal patterns is dropped. Yields to other sessions while it works.
+ * @throws LimitError `globPatterns`, `globDirents` or `globResults`.
+ */
+export async function expandGlobs(
+  paths: readonly SourcePath[],
+  deps: GlobDeps,
+  limits: GlobLimits,
+): Promise<SourcePath[]> {
+  const expansion = new Expansion(deps, limits);
+  const expanded: SourcePath[] = [];
+  const seen = new Set<string>();
+  for (const path of paths) {
+    if (!deps.hasWildcards(path.text)) {
+      expanded.push(path);
+      continue;
+    }
+    const key = path.text.toString('latin1');
+    // SECURITY: the same pattern 800 times would otherwise hold 800 copies of its matches (security.md B-7).
+    if (seen.has(key)) continue;
+    seen.add(key);
+    if (seen.size > limits.globPatterns) throw new LimitError('globPatterns', 'too many wildcard arguments');
+    const matches = await expansion.expand(path.text);
+    // One by one: spreading 100 000 arguments overflows the stack.
+    for (const text of matches.length > 0 ? matches : [path.text]) expanded.push({ text });
+  }
+  return expanded;
+}
+
+/** A match in the making: as it goes into the list, and where it is. They differ by `./` and `/./`. */
+interface Candidate {
+  readonly text: Buffer;
+  readonly path: Buffer;
+}
+
+class Expansion {
+  readonly #deps: GlobDeps;
+  readonly #limits: GlobLimits;
+  readonly #slice = new TimeSlice();
+  #dirents = 0;
+  #results = 0;
+
+  constructor(deps: GlobDeps, limits: GlobLimits) {
+    this.#deps = deps;
+    this.#limits = limits;
+  }
+
+  async expand(pattern: Buffer): Promise<Buffer[]> {
+    const asksForContents = pattern.at(-1) === SLASH;
+    const components = splitComponents(pattern);
+    let candidates: Candidate[] = [{ text: Buffer.alloc(0), path: Buffer.alloc(0) }];
+    for (const [at, component] of components.entries()) {
+      const mustBeDirectory = asksForContents || at < components.length - 1;
+      candidates = await this.#step(candidates, component, mustBeDirectory);
+      if (candidates.length === 0) return [];
+    }
+    this.#results += candidates.length;
+    this.#checkResults(this.#results);
+    return candidates.map(({ text }) => (asksForContents ? Buffer.concat([text, SLASH_BYTES]) : text));
+  }
+
+  /** Extends every candidate by one component. */
+  async #step(candidates: Candidate[], component: Buffer, mustBeDirectory: boolean): Promise<Candidate[]> {
+    if (isDot(component)) return candidates.map(({ text, path }) => ({ text: join(text, component), path }));
+    const glob = this.#deps.hasWildcards(component) ? this.#deps.compileGlob(component) : null;
+    const found: Candidate[] = [];
+    for (const { text, path } of candidates) {
+      const names = glob === null ? [component] : await this.#read(path);
+      for (const name of names) {
+        if (this.#slice.expired) await this.#slice.yield();
+        if (glob !== null && (isDotName(name) || !glob.matches(name))) continue;
+        const next = { text: join(text, name), path: join(path, name) };
+        if (this.#isVisible(next.path, mustBeDirectory)) found.push(next);
+        this.#checkResults(this.#results + found.length);
+      }
+    }
+    return found;
+  }
+
+  async #read(path: Buffer): Promise<Buffer[]> {
+    const names = await this.#deps.readdir(path);
+    this.#dirents += names.length;
+    if (this.#dirents > this.#limits.globDirents) throw new LimitError('globDirents', 'wildcards meet too many names');
+    return names;
+  }
+
+  #isVisible(path: Buffer, mustBeDirectory: boolean): boolean {
+    if (path.length > this.#limits.pathBytes) return false;
+    const isDirectory = this.#deps.isDirectory(path);
+    if (mustBeDirectory ? !isDirectory : !isDirectory && !this.#deps.exists(path)) return false;
+    return !this.#deps.hidden(path, isDirectory);
+  }
+
+  #checkResults(count: number): void {
+    if (count > this.#limits.globResults) throw new LimitError('globResults', 'wildcards match too many names');
+  }
+}
+
+/** The components of a cleaned path; a final slash makes none. */
+function splitComponents(path: Buffer): Buffer[] {
+  const components: Buffer[] = [];
+  let start = 0;
+  for (let end = path.indexOf(SLASH); end >= 0; end = path.indexOf(SLASH, start)) {
+    components.push(path.subarray(start, end));
+    start = end + 1;
+  }
+  if (start < path.length) components.push(path.subarray(start));
+  return components;
+}
+
+function join(directory: Buffer, name: Buffer): Buffer {
+  return directory.length === 0 ? name : Buffer.concat([directory, SLASH_BYTES, name]);
+}
+
+function isDot(component: Buffer): boolean {
+  return component.length === 1 && component[0] === DOT_BYTE;
+}
+
+/** `.` and `..`, which a directory may list. */
+function isDotName(name: Buffer): boolean {
+  return isDot(name) || (name.length === 2 && name[0] === DOT_BYTE && name[1] === DOT_BYTE);
+}

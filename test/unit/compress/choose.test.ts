@@ -1,0 +1,79 @@
+import { describe, expect, it } from 'vitest';
+import {
+  advertisedCompressions,
+  chooseCompression,
+  createCompressor,
+  parseCompressChoice,
+  resolveCompression,
+} from '../../../src/compress/choose.ts';
+import { Limiter } from '../../../src/compress/limiter.ts';
+import { Bug, UsageError } from '../../../src/errors.ts';
+
+const lz4 = (data: Uint8Array): Uint8Array => data;
+
+describe('advertisedCompressions', () => {
+  it("is the reference's list, 24 bytes long, where lz4 is present", () => {
+    expect(advertisedCompressions({ lz4 }).join(' ')).toBe('zstd lz4 zlibx zlib none');
+  });
+
+  it('leaves lz4 out where its library does not load', () => {
+    expect(advertisedCompressions({ lz4: null })).toEqual(['zstd', 'zlibx', 'zlib', 'none']);
+  });
+});
+
+describe('chooseCompression', () => {
+  it("takes the client's first name that we offer", () => {
+    const ours = advertisedCompressions({ lz4: null });
+    expect(chooseCompression(Buffer.from('brotli LZ4 ZLIBX zstd'), ours)).toBe('zlibx');
+  });
+
+  it('finds nothing without overlap', () => {
+    expect(chooseCompression(Buffer.from('INVALID'), ['zlib', 'none'])).toBeNull();
+  });
+});
+
+describe('parseCompressChoice', () => {
+  const ours = advertisedCompressions({ lz4: null });
+
+  it('ignores case and treats auto as absent', () => {
+    expect([parseCompressChoice('ZSTD', ours), parseCompressChoice('auto', ours)]).toEqual(['zstd', null]);
+  });
+
+  it.each(['foo', '', 'lz4'])('refuses %j, which we do not have', (value) => {
+    expect(() => parseCompressChoice(value, ours)).toThrow(UsageError);
+  });
+});
+
+describe('resolveCompression', () => {
+  it.each([
+    ['zlib', null, 6],
+    ['zlib', -1, 6],
+    ['zlib', 9, 6],
+    ['zlib', 1, 1],
+    ['zlib', -7, 1],
+    ['zlibx', 3, 3],
+    ['zstd', null, 3],
+    ['zstd', 0, 3],
+    ['zstd', 22, 3],
+    ['zstd', -4, -4],
+    ['zstd', -(2 ** 31), -131_072],
+    ['lz4', 9, 0],
+  ] as const)('%s with level %s runs at level %i', (name, level, expected) => {
+    expect(resolveCompression(name, level)).toEqual({ name, level: expected });
+  });
+
+  it('switches zlib and zlibx off at level 0, and none always', () => {
+    expect([resolveCompression('zlib', 0), resolveCompression('zlibx', 0), resolveCompression('none', 6)]).toEqual([
+      null,
+      null,
+      null,
+    ]);
+  });
+});
+
+describe('createCompressor', () => {
+  it('does not make lz4 without its library', () => {
+    const tools = { limiter: new Limiter(1), lz4: null };
+    expect(() => createCompressor({ name: 'lz4', level: 0 }, 31, tools, () => {})).toThrow(Bug);
+  });
+});
