@@ -132,6 +132,30 @@ export interface Limits {
   logLinesPerSession: number;
   /** Log lines about all sessions in one second (B-26b); the rest is counted. */
   logLinesPerSecond: number;
+  /** SSH: what a client does without a person, each: accept to its key exchange, and login to its exec (B-27). Then `authMs` for the login. */
+  sshLoginMs: number;
+  /** SSH: one packet with its length field and tag (RFC 4253 6.1, B-31). Clients send at most 33 KiB. */
+  sshPacketBytes: number;
+  /** SSH: data that the client may have under way to us (B-31); all that one connection can make us keep. */
+  sshWindowBytes: number;
+  /** SSH: we change keys after this many bytes in either direction (RFC 4253 9) … */
+  sshRekeyBytes: number;
+  /** … or after this time, when data flows. */
+  sshRekeyMs: number;
+  /** SSH: the client may change keys once in this time (B-30) … */
+  sshPeerRekeyMs: number;
+  /** … or after this many bytes. OpenSSH does it each GiB or later unless it is told otherwise. */
+  sshPeerRekeyBytes: number;
+  /** SSH: messages in one minute that are neither data nor needed: ignore, debug, requests that we refuse (B-29, B-31). Keepalives come four times a minute. */
+  sshMessagesPerMinute: number;
+  /** SSH: failed authentication requests of one connection; OpenSSH's MaxAuthTries. */
+  sshAuthTries: number;
+  /** SSH: key exchanges of the whole process in one second (B-28); one costs about 0.5 ms. */
+  sshKexPerSecond: number;
+  /** SSH: connections that wait for their turn to exchange keys (B-28); more are refused. */
+  sshKexWaiting: number;
+  /** SSH: longest time for which an address is refused after timeouts and broken handshakes (B-27). */
+  sshPenaltyMs: number;
 }
 
 const SECOND = 1000;
@@ -203,4 +227,16 @@ export const DEFAULT_LIMITS: Readonly<Limits> = Object.freeze({
   motdBytes: 64 * KIB,
   logLinesPerSession: 50,
   logLinesPerSecond: 200,
+  sshLoginMs: 10 * SECOND,
+  sshPacketBytes: 35_000,
+  sshWindowBytes: MIB,
+  sshRekeyBytes: 1024 * MIB,
+  sshRekeyMs: 60 * MINUTE,
+  sshPeerRekeyMs: MINUTE,
+  sshPeerRekeyBytes: 16 * MIB,
+  sshMessagesPerMinute: 100,
+  sshAuthTries: 6,
+  sshKexPerSecond: 20,
+  sshKexWaiting: 64,
+  sshPenaltyMs: 10 * MINUTE,
 });

@@ -109,7 +109,7 @@ export class ClientFilterList implements SessionFilter {
   #assemble(readMerge: MergeReader): Assembled {
     const { limits } = this.#options;
     const merges: DirMerge[] = [];
-    const context = { limits, room: limits.filterRules, readMerge, mergeBase: NOTHING, anchor: null, merges };
+    const context = { limits, room: limits.filterRules, readMerge, mergeBase: NOTHING, directory: null, merges };
     const builder = new RuleListBuilder(context);
     for (const rule of [...this.#optionRules, ...this.#records]) builder.add(rule);
     this.#optionRules = [];

@@ -50,6 +50,8 @@ export interface MergeFormat {
   /** A bare `!` clears (modifier `C`). */
   readonly clearWord: boolean;
   readonly absolute: boolean;
+  /** Its `/` rules are anchored at the file's directory: true for per-directory files, not for what they merge. */
+  readonly anchored: boolean;
   /** The merge rule names a side, so that its rules must not. */
   readonly sided: boolean;
 }
@@ -78,14 +80,21 @@ export interface BuildContext {
   readonly readMerge: MergeReader;
   /** Directory that single merges are relative to. */
   readonly mergeBase: Buffer;
-  /** Directory of the merge file, where its `/` rules are anchored; null for the session's own rules. */
-  readonly anchor: Buffer | null;
+  /** Directory of the merge file; null for the session's own rules. */
+  readonly directory: Buffer | null;
   /** Merge rules in force; new ones are appended. */
   readonly merges: DirMerge[];
 }
 
 /** Format of the rules that came over the wire. */
-const WIRE_FORMAT: MergeFormat = { wordSplit: false, bare: null, clearWord: false, absolute: false, sided: false };
+const WIRE_FORMAT: MergeFormat = {
+  wordSplit: false,
+  bare: null,
+  clearWord: false,
+  absolute: false,
+  anchored: false,
+  sided: false,
+};
 
 /** Collects the rules of one list in order. */
 export class RuleListBuilder {
@@ -163,14 +172,14 @@ export class RuleListBuilder {
   }
 
   #pushName(rule: RuleText, format: MergeFormat): void {
-    const { anchor } = this.#context;
+    const { directory } = this.#context;
     let pattern = rule.pattern;
     if (pattern.length === 0) return;
     let absolute = rule.absolute || format.absolute;
-    if (anchor !== null && !absolute && pattern[0] === SLASH) {
+    if (format.anchored && directory !== null && !absolute && pattern[0] === SLASH) {
       // rsync, too, puts the directory in front as it is: wildcard characters in its name stay special.
       absolute = true;
-      if (anchor.length > 0) pattern = Buffer.concat([SLASH_BYTES, anchor, pattern]);
+      if (directory.length > 0) pattern = Buffer.concat([SLASH_BYTES, directory, pattern]);
     }
     this.#rules.push(new NameRule(new NamePattern(pattern, absolute), rule.action === 'show', rule.negated));
   }
@@ -182,7 +191,7 @@ export class RuleListBuilder {
   }
 
   #pushDirMerge(rule: RuleText, format: MergeFormat): void {
-    const { merges, limits, anchor } = this.#context;
+    const { merges, limits, directory } = this.#context;
     const fileName = baseName(rule.pattern);
     // SECURITY: a `..` here would read a directory above the one that is filtered.
     if (['', '.', '..'].includes(fileName.toString('latin1'))) return;
@@ -192,7 +201,7 @@ export class RuleListBuilder {
     const merge: DirMerge = {
       slot: merges.length,
       fileName,
-      home: anchor,
+      home: directory,
       scanFrom: rule.pattern.subarray(0, rule.pattern.length - fileName.length),
       inherits: !rule.noInherit,
       format: formatOf(rule, format),
@@ -230,6 +239,7 @@ function formatOf(rule: RuleText, outer: MergeFormat): MergeFormat {
     bare: rule.bare,
     clearWord: rule.cvs,
     absolute: rule.absolute || outer.absolute,
+    anchored: rule.action === 'dirMerge',
     sided: rule.senderSide || rule.receiverSide || outer.sided,
   };
 }

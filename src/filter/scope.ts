@@ -35,6 +35,8 @@ interface Sublist {
 
 /** A scope being made. */
 interface Draft {
+  /** The directory that is entered. */
+  readonly directory: Buffer;
   readonly merges: DirMerge[];
   /** Rules that may still be added. */
   room: number;
@@ -61,12 +63,12 @@ export class DirectoryScope implements FilterScope {
   enter(name: Buffer): FilterScope {
     if (this.#merges.length === 0) return this;
     const directory = cleanPath(this.#context.basePath, name);
-    const draft: Draft = { merges: [...this.#merges], room: this.#room() };
+    const draft: Draft = { directory, merges: [...this.#merges], room: this.#room() };
     const sublists: (Sublist | null)[] = [];
     // Files may append merge rules, which are read in this directory, too.
     for (let slot = 0; slot < draft.merges.length; slot++) {
       const merge = draft.merges[slot]!;
-      sublists.push(this.#readFile(merge, directory, this.#inherited(merge, directory, draft), draft));
+      sublists.push(this.#readFile(merge, directory, this.#inherited(merge, draft), draft));
     }
     const changed = sublists.some((sublist, slot) => sublist !== this.#sublists?.[slot]);
     return changed ? new DirectoryScope(this.#context, draft.merges, sublists) : this;
@@ -110,11 +112,12 @@ export class DirectoryScope implements FilterScope {
   }
 
   /** The sublist that a directory's own file is put in front of. */
-  #inherited(merge: DirMerge, directory: Buffer, draft: Draft): Sublist | null {
+  #inherited(merge: DirMerge, draft: Draft): Sublist | null {
     if (!merge.inherits) return null;
     const known = this.#sublists?.[merge.slot];
     if (known !== undefined) return known;
     // First use: a rule with a directory part, or from a file further up, is looked for in the directories above.
+    const { directory } = draft;
     const top = cleanPath(merge.home ?? directory, merge.scanFrom);
     let sublist: Sublist | null = null;
     for (const parent of directoriesBetween(top, directory)) sublist = this.#readFile(merge, parent, sublist, draft);
@@ -127,7 +130,9 @@ export class DirectoryScope implements FilterScope {
     const content = readMerge(path);
     if (content === null) return inherited;
     const { merges, room } = draft;
-    const builder = new RuleListBuilder({ limits, room, readMerge, mergeBase: basePath, anchor: directory, merges });
+    // Single merges in such a file: rsync's working directory is the transfer root, but the scan of parents changes it.
+    const mergeBase = directory === draft.directory ? basePath : directory;
+    const builder = new RuleListBuilder({ limits, room, readMerge, mergeBase, directory, merges });
     builder.addContent(content, merge.format, path);
     draft.room -= builder.count;
     const parent = builder.cleared ? null : inherited;

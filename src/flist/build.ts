@@ -90,7 +90,11 @@ export class ArgumentLister {
     const pending: ListedDirectory[] = (await this.#scanner.scan(this.#list, contents)).reverse();
     if (this.#context.incRecurse) return;
     for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
-      for (const source of next.sources) pending.push(...(await this.#scanner.scan(this.#list, source)).reverse());
+      for (const source of next.sources) {
+        const found = await this.#scanner.scan(this.#list, source);
+        // One by one: a spread of a hundred thousand directories would overflow the stack.
+        for (const directory of found.reverse()) pending.push(directory);
+      }
     }
   }
 

@@ -42,8 +42,6 @@ const XMIT_IO_ERROR_END = 0x1000;
 const XMIT_MOD_NSEC = 0x2000;
 const XMIT_SAME_ATIME = 0x4000;
 
-const MTIME_MAX_OLD = 0xffffffff;
-
 /** What decides the layout of entries, fixed for the session. */
 export interface EntryLayout {
   readonly protocol: number;
@@ -253,7 +251,8 @@ export class EntryEncoder {
     else writer.putLongint(entry.sizeBytes);
     if (!(flags & XMIT_SAME_TIME)) {
       if (modern) writer.putVarlong(entry.mtimeSec, 4);
-      else writer.putInt32(Math.min(Math.max(entry.mtimeSec, 0), MTIME_MAX_OLD));
+      // Times beyond 2106 wrap, as C rsync's do; times before 1970 become 1970.
+      else writer.putInt32(Math.max(entry.mtimeSec, 0));
     }
     if (protocol >= 31 && flags & XMIT_MOD_NSEC) writer.putVarint(entry.mtimeNsec);
     if (!(flags & XMIT_SAME_MODE)) writer.putInt32(entry.mode);
@@ -296,8 +295,8 @@ export class EntryEncoder {
   /** Device plus one and inode: the grouping key below protocol 30. */
   #putLinkIdentity(entry: FileEntry, flags: number): void {
     const { protocol } = this.#layout;
-    if (protocol === 27 || !(flags & XMIT_SAME_DEV)) this.#writer.putLongint(Number(entry.device) + 1);
-    this.#writer.putLongint(Number(entry.inode));
+    if (protocol === 27 || !(flags & XMIT_SAME_DEV)) putBigLongint(this.#writer, entry.device + 1n);
+    putBigLongint(this.#writer, entry.inode);
   }
 
   #putChecksum(entry: FileEntry): void {
@@ -310,6 +309,17 @@ export class EntryEncoder {
   needsTarget(mode: number): boolean {
     return this.#layout.links && isLinkMode(mode);
   }
+}
+
+/** A longint of all 64 bits: inode numbers beyond 2^53 exist (overlay and network file systems), rounded ones would be linked. */
+function putBigLongint(writer: FrameWriter, value: bigint): void {
+  if (value >= 0n && value <= 0x7fffffffn) {
+    writer.putInt32(Number(value));
+    return;
+  }
+  writer.putInt32(-1);
+  writer.putInt32(Number(BigInt.asIntN(32, value)));
+  writer.putInt32(Number(BigInt.asIntN(32, value >> 32n)));
 }
 
 function contentFlags(content: number, protocol: number): number {

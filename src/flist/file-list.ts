@@ -50,6 +50,7 @@ export class FileList {
   count = 0;
   /** Entries of the session up to and with this list; set when it is complete. */
   entriesThrough = 0;
+  #ownReports = 0;
 
   constructor(start: number, protocol: number) {
     this.start = start;
@@ -155,6 +156,11 @@ export class FileList {
     const reports = (this.#records[at]! >> 8) & 0xff;
     if (reports < 0xff) this.#records[at]! += REPORT_UNIT;
     return reports;
+  }
+
+  /** Times that the attributes of the list's own directory were reported before this call. */
+  countOwnReport(): number {
+    return this.#ownReports++;
   }
 
   #state(position: number): number {

@@ -40,6 +40,9 @@ export class FileLists {
   #nextStart: number;
   #nextDirectory = 0;
   #isComplete = false;
+  /** The first list holds `.`: only then does the index below its start stand for something. */
+  #hasRootDirectory = false;
+  #announcedIoError = 0;
   #buildMs = 0;
 
   constructor(context: ListContext) {
@@ -123,9 +126,14 @@ export class FileLists {
     const list = this.#listOf(ndx);
     if (list !== null && ndx >= list.start && ndx < list.start + list.count)
       return { list, position: list.positionOf(ndx) };
-    if (list !== null && this.#context.incRecurse && ndx === list.start - 1) return { list, position: null };
+    if (list !== null && ndx === list.start - 1 && this.#hasDirectory(list)) return { list, position: null };
     // SECURITY: the one place where a peer's index becomes an array index (CVE-2025-10158).
     throw new ProtocolError('file-list index not in range');
+  }
+
+  /** Whether a list is the contents of a directory that the client knows; true for every sub-list. */
+  #hasDirectory(list: FileList): boolean {
+    return this.#context.incRecurse && (list.start > 1 || this.#hasRootDirectory);
   }
 
   /** The live list whose range, the index below its start included, may hold `ndx`. */
@@ -163,16 +171,19 @@ export class FileLists {
 
   /** End marker, numbering, and the order of the sub-lists to come. */
   #finish(list: FileList): void {
-    this.#encoder.putEnd(this.#context.options.ignoreErrors ? 0 : this.#context.messages.ioError);
+    this.#encoder.putEnd(this.#ioError);
+    this.#announceIoError();
     list.entriesThrough = this.#scanner.entriesSent;
     this.#nextStart = list.start + list.count + 1;
     const directories = list.finish();
     for (const directory of directories) directory.number = this.#nextDirectory++;
+    this.#hasRootDirectory ||= directories.some(({ wireName }) => isDot(wireName));
     if (!this.#context.incRecurse) {
       this.#isComplete = true;
       return;
     }
-    this.#pending.push(...mergeRepeated(directories).reverse());
+    // One by one: a spread of a hundred thousand directories would overflow the stack.
+    for (const directory of mergeRepeated(directories).reverse()) this.#pending.push(directory);
     if (this.#pending.length === 0) {
       this.#putNdx(NDX_FLIST_EOF);
       this.#isComplete = true;
@@ -181,15 +192,26 @@ export class FileLists {
 
   /** Id names and the I/O error word, which only a single list has. */
   #endOnlyList(): void {
-    const { options, protocol, writer, messages, compatFlags } = this.#context;
+    const { options, protocol, writer, compatFlags } = this.#context;
     if (!options.numericIds) {
       const sendsIdZero = (compatFlags & CF_ID0_NAMES) !== 0;
       if (options.owner) this.#users.putList(writer, protocol, sendsIdZero);
       if (options.group) this.#groups.putList(writer, protocol, sendsIdZero);
     }
-    const ioError = options.ignoreErrors ? 0 : messages.ioError;
-    if (protocol < 30) writer.putInt32(ioError);
-    else if (protocol === 30 && (compatFlags & CF_SAFE_FLIST) === 0 && ioError !== 0) messages.ioErrorWord(ioError);
+    if (protocol < 30) writer.putInt32(this.#ioError);
+  }
+
+  get #ioError(): number {
+    const { options, messages } = this.#context;
+    return options.ignoreErrors ? 0 : messages.ioError;
+  }
+
+  /** Tells clients of protocol 30 whose end marker has no room for the I/O error word (2-file-list.md 2.10). */
+  #announceIoError(): void {
+    const { protocol, messages, compatFlags } = this.#context;
+    if (protocol !== 30 || (compatFlags & CF_SAFE_FLIST) !== 0 || this.#ioError === this.#announcedIoError) return;
+    this.#announcedIoError = this.#ioError;
+    messages.ioErrorWord(this.#ioError);
   }
 
   #putNdx(ndx: number): void {
@@ -203,7 +225,7 @@ export class FileLists {
 function mergeRepeated(sorted: readonly ListedDirectory[]): ListedDirectory[] {
   const kept: ListedDirectory[] = [];
   for (const directory of sorted) {
-    if (directory.wireName.length === 1 && directory.wireName[0] === 0x2e) continue;
+    if (isDot(directory.wireName)) continue;
     const previous = kept.at(-1);
     if (previous?.wireName.equals(directory.wireName)) {
       for (const source of directory.sources) {
@@ -215,6 +237,10 @@ function mergeRepeated(sorted: readonly ListedDirectory[]): ListedDirectory[] {
     } else kept.push(directory);
   }
   return kept;
+}
+
+function isDot(wireName: Buffer): boolean {
+  return wireName.length === 1 && wireName[0] === 0x2e;
 }
 
 function layoutOf(context: ListContext) {

@@ -20,7 +20,7 @@ import {
 } from './entry.ts';
 import { DanglingLink, type Examined, examine, refuseLinkLoop } from './examine.ts';
 import type { FileList, ListedDirectory } from './file-list.ts';
-import { failedText, line, quotedPath, vanishedText } from './texts.ts';
+import { failedText, line, quotedPath, unexaminedText, vanishedText } from './texts.ts';
 
 /** What `munge symlinks` puts before a stored link's target. */
 const MUNGED_PREFIX = Buffer.from('/rsyncd-munged/');
@@ -165,7 +165,7 @@ export class ListScanner {
       return [this.enter(source, name, examined)];
     } catch (thrown) {
       if (!(thrown instanceof FileError)) throw thrown;
-      this.#report('link_stat', source, name, thrown);
+      this.#reportStat(source, name, thrown);
       return null;
     }
   }
@@ -191,12 +191,12 @@ export class ListScanner {
     } else if (error instanceof VanishedError) {
       messages.vanished(vanishedText(path, module.name));
       messages.ioError |= IOERR_VANISHED;
-    } else this.#report('link_stat', source, name, error);
+    } else this.#reportStat(source, name, error);
   }
 
-  #report(call: string, source: SourceDirectory, name: Buffer, error: FileError): void {
+  #reportStat(source: SourceDirectory, name: Buffer, error: FileError): void {
     const { messages, module } = this.#context;
-    messages.fileError(failedText(call, joinPath(source.modulePath, name), module.name, error.message));
+    messages.fileError(unexaminedText(joinPath(source.modulePath, name), module.name, error.message));
     messages.ioError |= IOERR_GENERAL;
   }
 

@@ -18,6 +18,11 @@ export function failedText(call: string, path: Buffer, moduleName: string, reaso
   return line(`rsync: [sender] ${call} `, quotedPath(path, moduleName), ` failed: ${reason}`);
 }
 
+/** The same for attributes of a name found in a directory, which rsync words as a call. */
+export function unexaminedText(path: Buffer, moduleName: string, reason: string): Buffer {
+  return line('rsync: [sender] readlink_stat(', quotedPath(path, moduleName), `) failed: ${reason}`);
+}
+
 /** `file has vanished: "<path>" (in <module>)`. */
 export function vanishedText(path: Buffer, moduleName: string): Buffer {
   return line('file has vanished: ', quotedPath(path, moduleName));

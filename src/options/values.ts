@@ -5,13 +5,13 @@ import { EXIT, UsageError } from '../errors.ts';
 /** Longest number that a client can need: 2^63 has 19 digits. */
 const MAX_DIGITS = 20;
 /** Longest piece of a client's argument in one of our messages, after escaping. */
-const MAX_QUOTED = 200;
+const MAX_QUOTED = 180;
 
 const INT32_MAX = 2 ** 31 - 1;
 const INT32_MIN = -(2 ** 31);
 const POWERS = 'bkmgtp';
 
-/** An argument as it may stand in a message: printable ASCII, other bytes as `\#ooo` (1-session.md 6.3), at most 200 characters. */
+/** An argument as it may stand in a message: printable ASCII, other bytes as `\#ooo` (1-session.md 6.3), at most 180 characters. */
 export function quoteArgument(argument: Buffer): string {
   // SECURITY: 5 000-digit arguments once overran error buffers, control bytes forge log lines (CVE-2026-70457).
   let quoted = '';

@@ -68,7 +68,7 @@ export async function exchangeGreeting(
 
 /** Parses a client's greeting, without line feed. @throws AccessError */
 export function parseGreeting(line: Buffer): ClientGreeting {
-  const match = /^@RSYNCD: (\d{1,9})(?:\.(\d{1,9}))?(?:[^ ]*)( .*)?$/s.exec(line.toString('latin1'));
+  const match = /^@RSYNCD: (\d+)(?:\.(\d+))?[^ ]*( .*)?$/s.exec(line.toString('latin1'));
   if (match === null) throw startupError();
   const version = Number(match[1]);
   const hasSub = match[2] !== undefined;

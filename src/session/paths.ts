@@ -44,18 +44,18 @@ function orRoot(paths: SourcePath[]): SourcePath[] {
   return paths.length > 0 ? paths : [{ text: Buffer.alloc(0) }];
 }
 
-/** Clients up to 3.0 join several sources as `mod/a mod/b`. */
+/** Clients up to 3.0 join several sources as `mod/a mod/b`; the first may be the bare `mod`. */
 function splitArgument(arg: Buffer, module: Buffer, secludedArgs: boolean): Buffer[] {
-  const rest = stripModule(arg, module);
-  if (secludedArgs) return [rest];
+  if (secludedArgs) return [stripModule(arg, module)];
   const separator = Buffer.concat([Buffer.from(' '), module, SLASH_BYTES]);
   const pieces: Buffer[] = [];
   let start = 0;
-  for (let at = rest.indexOf(separator); at >= 0; at = rest.indexOf(separator, start)) {
-    pieces.push(rest.subarray(start, at));
+  for (let at = arg.indexOf(separator); at >= 0; at = arg.indexOf(separator, start)) {
+    pieces.push(arg.subarray(start, at));
     start = at + separator.length;
   }
-  return [...pieces, rest.subarray(start)];
+  const [first = arg, ...others] = [...pieces, arg.subarray(start)];
+  return [stripModule(first, module), ...others];
 }
 
 /** `mod` and `mod/…` lose the name; `model` does not, where C rsync would cut it to `el`. */

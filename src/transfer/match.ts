@@ -206,18 +206,22 @@ export class BlockMatcher {
     let probes = 0;
     let reached = ~end;
     while (at < end) {
-      const out = view[at]!;
-      s1 = (s1 + ((view[(at + length) | 0]! - out) | 0)) | 0;
-      s2 = (s2 + ((s1 - Math.imul(length, out)) | 0)) | 0;
-      at = (at + 1) | 0;
-      const weak = (s1 & 0xffff) | (s2 << 16);
-      const hash = Math.imul(weak, multiplier);
-      if (((bits[hash >>> wordShift]! >>> (hash >>> 8)) & 1) !== 0) {
-        probes++;
-        if (index.findFrom(heads[hash >>> tableShift]!, weak) >= 0) {
-          reached = at;
-          break;
-        }
+      let hash = 0;
+      let passes = 0;
+      // The table stays out of the inner loop: with it, the registers do not suffice.
+      do {
+        const out = view[at]!;
+        s1 = (s1 + ((view[(at + length) | 0]! - out) | 0)) | 0;
+        s2 = (s2 + ((s1 - Math.imul(length, out)) | 0)) | 0;
+        at = (at + 1) | 0;
+        hash = Math.imul((s1 & 0xffff) | (s2 << 16), multiplier);
+        passes = (bits[hash >>> wordShift]! >>> (hash >>> 8)) & 1;
+      } while (passes === 0 && at < end);
+      if (passes === 0) break;
+      probes++;
+      if (index.findFrom(heads[hash >>> tableShift]!, (s1 & 0xffff) | (s2 << 16)) >= 0) {
+        reached = at;
+        break;
       }
     }
     this.#s1 = s1;

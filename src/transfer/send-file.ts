@@ -40,7 +40,8 @@ export async function sendContent(context: TransferContext, file: OpenFile, plan
   sums.file.reset();
   const from = plan.appends ? Math.min(appendedLength(head), file.sizeBytes) : 0;
   // --append-verify sums the whole file, --append only what is sent (3-transfer.md 2.7).
-  if (plan.appends && options.appendMode > 1) await sumRange(context, file, progress, from);
+  const sumsWhole = options.appendMode > 1 || context.protocol < 30;
+  if (plan.appends && sumsWhole) await sumRange(context, file, progress, from);
   if (!plan.appends && plan.blockSums.usable) await sendDelta(context, file, plan, progress);
   else if (file.sizeBytes - from <= SMALL_FILE) sendSmall(context, file, progress, from);
   else await sendLarge(context, file, progress, from);

@@ -121,7 +121,9 @@ export class Sender {
 
   #countReport(list: FileList, position: number | null): void {
     const { limits } = this.#context;
-    if (position !== null && list.countReport(position) >= limits.reportsPerFile) {
+    // SECURITY: the index of a list's own directory counts as well, or its echoes would be without bound (B-20).
+    const reports = position === null ? list.countOwnReport() : list.countReport(position);
+    if (reports >= limits.reportsPerFile) {
       throw new LimitError('reportsPerFile', 'too many reports of one file');
     }
   }

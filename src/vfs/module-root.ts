@@ -25,6 +25,9 @@ import { DirectoryPath, isDotDot, joinPath, splitPath } from './path.ts';
 /** Attributes with nanoseconds and 64-bit numbers. */
 export type FileStats = BigIntStats;
 
+const SLASH = 0x2f;
+const NUL = 0;
+
 /** Not exported by node:fs. */
 const O_PATH = 0o10000000;
 
@@ -113,7 +116,8 @@ export class ModuleView {
   async readdir(directory: DirectoryPath): Promise<Buffer[]> {
     const held = this.#hold(directory);
     try {
-      const path = held.scratch.subarray(0, held.prefixLength);
+      // The dot makes the kernel ask for search permission, without which the names alone would be no use.
+      const path = Buffer.from(`/proc/self/fd/${held.fd}/.`);
       // A big directory is listed by the thread pool, on a descriptor that the cache cannot close meanwhile.
       if (fstatSync(held.fd, { bigint: true }).size < BIG_DIRECTORY) return readdirSync(path, 'buffer');
       const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
@@ -230,6 +234,8 @@ export class ModuleView {
 
   /** The path of an entry through its held directory; valid until the next call for the same directory. */
   #entryPath(directory: DirectoryPath, name: Buffer): Buffer {
+    // SECURITY: callers pass single components; the kernel would take `..` and `a/b` as well and leave the directory.
+    if (isDotDot(name) || name.includes(SLASH) || name.includes(NUL)) throw outsideError();
     const { scratch, prefixLength } = this.#hold(directory);
     if (name.length > scratch.length - prefixLength) throw new FileError(errnoText(ENAMETOOLONG), ENAMETOOLONG);
     name.copy(scratch, prefixLength);

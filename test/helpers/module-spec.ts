@@ -26,8 +26,9 @@ export function toRsyncdConf(modules: readonly ModuleSpec[], port: number): stri
     if (typeof value === 'boolean') return value ? 'yes' : 'no';
     return Array.isArray(value) ? value.join(' ') : String(value);
   };
-  const identity = process.getuid?.() === 0 ? 'uid = nobody\ngid = nogroup\n' : '';
-  const globals = `address = 127.0.0.1\nport = ${port}\nuse chroot = no\nmunge symlinks = no\nread only = yes\n${identity}`;
+  const isRoot = process.getuid?.() === 0;
+  const identity = isRoot ? 'uid = nobody\ngid = nogroup\nuse chroot = yes\n' : 'use chroot = no\n';
+  const globals = `address = 127.0.0.1\nport = ${port}\nmunge symlinks = no\nread only = yes\n${identity}`;
   const sections = modules.map(({ name, path, keys = {} }) => {
     const lines = Object.entries(keys).map(([key, value]) => `${key.replaceAll('_', ' ')} = ${text(value)}\n`);
     return `\n[${name}]\npath = ${path}\n${lines.join('')}`;

@@ -12,7 +12,7 @@ import { startReferenceDaemon } from '../helpers/reference-daemon.ts';
 import type { RunningDaemon } from '../helpers/running-daemon.ts';
 import { removeTree } from '../helpers/scratch.ts';
 import { hasRoot } from '../setup/clients.ts';
-import { CASES, type DestinationState, type EquivalenceCase, PROTOCOLS, STATES } from './cases.ts';
+import { CASES, CORE_PROTOCOLS, type DestinationState, type EquivalenceCase, PROTOCOLS, STATES } from './cases.ts';
 import { DIFFERENCES } from './differences.ts';
 import { type Fixtures, makeFixtures } from './fixtures.ts';
 import { compareOutcomes, pull } from './pull.ts';
@@ -52,7 +52,7 @@ describe.skipIf(!hasRoot())(self ? 'C rsync against itself' : 'equivalence with 
   }
 
   describe.concurrent.each(CASES.map((asked) => [asked.name, asked] as const))('%s', (_name, asked) => {
-    const protocols = full ? PROTOCOLS : (asked.protocols ?? PROTOCOLS);
+    const protocols = full ? PROTOCOLS : (asked.protocols ?? CORE_PROTOCOLS);
     const states = full ? STATES : (asked.states ?? STATES);
     const runs = protocols.flatMap((protocol) => states.map((state) => [protocol, state] as const));
 

@@ -93,9 +93,11 @@ export class FilterDaemon {
     return line?.replace(/^\S+ \S+ \[\d+\] /, '') ?? '';
   }
 
+  /** Ends the daemon; its log is forgotten. */
   async stop(): Promise<void> {
     const child = this.#child;
     this.#child = null;
+    rmSync(this.#log, { force: true });
     if (!child) return;
     await new Promise<void>((resolve) => {
       child.once('exit', () => resolve());

@@ -50,7 +50,9 @@ async function capture(command: string): Promise<{ greeting: string; wire: strin
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
-  const args = command.split(' ').map((word) => word.replace('HOST', `rsync://127.0.0.1:${port}`).replaceAll('%20', ' '));
+  const args = command
+    .split(' ')
+    .map((word) => word.replace('HOST', `rsync://127.0.0.1:${port}`).replaceAll('%20', ' '));
   const client = spawn('rsync', args, { stdio: ['pipe', 'ignore', 'ignore'], cwd: '/' });
   client.stdin.end('a.txt\n');
   const [socket] = (await once(server, 'connection')) as [Socket];

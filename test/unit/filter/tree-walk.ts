@@ -1,7 +1,7 @@
 /** Lists a tree that exists only as a record, through our filters, as flist/ lists a real one. */
 
 import { ClientFilterList } from '../../../src/filter/list.ts';
-import { type FilterScope, type MergeReader, type ModuleFilter } from '../../../src/filter/types.ts';
+import type { FilterScope, MergeReader, ModuleFilter } from '../../../src/filter/types.ts';
 import { DEFAULT_LIMITS } from '../../../src/limits.ts';
 
 /** Paths from the module root, latin1; a trailing slash makes a directory, a value is a file's content. */

@@ -91,7 +91,7 @@ describe('lines on a terminal', () => {
 });
 
 /** A process that runs `body` with `logger` on its standard error, which is a pipe. */
-function process_(body: string): ChildProcess {
+function startLogging(body: string): ChildProcess {
   const log = join(import.meta.dirname, '../../../src/observe/log.ts');
   const script = `import { createLogger } from ${JSON.stringify(log)};
     const logger = createLogger({ level: 'info', fd: 2 });
@@ -109,13 +109,13 @@ async function textOf(stream: NodeJS.ReadableStream): Promise<string> {
 
 describe('a process', () => {
   it('loses no line when it exits right after logging', async () => {
-    const child = process_(`for (let i = 0; i < 1000; i++) logger.info({ i }, 'line'); process.exit(0);`);
+    const child = startLogging(`for (let i = 0; i < 1000; i++) logger.info({ i }, 'line'); process.exit(0);`);
     const text = await textOf(child.stderr!);
     expect(text.trimEnd().split('\n').length).toBe(1000);
   });
 
   it('goes on while nobody reads its log, drops lines and says how many afterwards', async () => {
-    const child = process_(`
+    const child = startLogging(`
       const line = 'x'.repeat(1000);
       for (let i = 0; i < 3000; i++) logger.info(line);
       console.log('alive', logger.droppedLines > 0, await logger.flushed(50));
@@ -133,7 +133,7 @@ describe('a process', () => {
   });
 
   it('survives a reader that goes away', async () => {
-    const child = process_(`
+    const child = startLogging(`
       process.stdin.once('data', async () => {
         for (let i = 0; i < 10; i++) {
           logger.info('into the void');
