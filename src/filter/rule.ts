@@ -235,12 +235,12 @@ export function ruleError(what: string, line: Buffer, origin: RuleOrigin): Usage
   return new UsageError(`${what}: ${shown}\n`, { exit: EXIT.SYNTAX, code: 'filter-rule' });
 }
 
-/** Text with control characters as `\#ooo`, rsync's form. */
+/** Text with control characters (tabs excepted) as `\#ooo`, rsync's form. */
 export function printable(text: string): string {
   let shown = '';
   for (const character of text) {
     const code = character.codePointAt(0)!;
-    const isControl = code < 0x20 || (code >= 0x7f && code < 0xa0);
+    const isControl = (code < 0x20 && character !== '\t') || (code >= 0x7f && code < 0xa0);
     shown += isControl ? `\\#${code.toString(8).padStart(3, '0')}` : character;
   }
   return shown;

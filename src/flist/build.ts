@@ -10,6 +10,7 @@ import type { ListContext } from './context.ts';
 import { CONTENT_IMPLIED, CONTENT_LISTED, CONTENT_NONE, CONTENT_TOP, type SourceDirectory } from './entry.ts';
 import { type Examined, examine } from './examine.ts';
 import type { FileList, ListedDirectory } from './file-list.ts';
+import type { FoundArgument, RelativeTail } from './relative-tail.ts';
 import type { ListScanner } from './scan.ts';
 import type { SourceArgument } from './source-argument.ts';
 import { failedText, line } from './texts.ts';
@@ -20,62 +21,87 @@ const DOT = Buffer.from('.');
 export class ArgumentLister {
   readonly #context: ListContext;
   readonly #scanner: ListScanner;
-  readonly #list: FileList;
   /** The base of the argument before, since most arguments share one. */
   #base: SourceDirectory | null = null;
   /** Parents that the argument before implied. */
-  #impliedBefore: Buffer[] = [];
+  #impliedBefore: readonly Buffer[] = [];
+  /** The parent that was implied last, with incremental recursion. */
+  #impliedLast: { list: FileList; base: SourceDirectory; directory: ListedDirectory } | null = null;
   #sentLeadingDot = false;
 
-  constructor(context: ListContext, scanner: ListScanner, list: FileList) {
+  constructor(context: ListContext, scanner: ListScanner) {
     this.#context = context;
     this.#scanner = scanner;
-    this.#list = list;
   }
 
   /** Sends an argument's entry, its implied parents and, as the options ask, its contents. */
-  async add(argument: SourceArgument): Promise<void> {
+  async add(list: FileList, argument: SourceArgument): Promise<void> {
+    const found = this.#find(list, argument);
+    if (found === null) return;
+    const { options, incRecurse } = this.#context;
+    if (options.relative) await this.#sendLeadingDot(list, found);
+    if (options.relative && incRecurse) {
+      await this.continueTails(list, [{ found, sentParents: 0 }]);
+      return;
+    }
+    if (options.relative) await this.#sendParents(list, found);
+    await this.#sendFound(list, found);
+  }
+
+  /** Sends the next component of arguments whose parents were sent in earlier lists (2-file-list.md 4.4). */
+  async continueTails(list: FileList, tails: readonly RelativeTail[]): Promise<void> {
+    for (const { found, sentParents } of tails) {
+      if (sentParents === found.parents.length) {
+        await this.#sendFound(list, found);
+        continue;
+      }
+      const wireName = found.parents.slice(0, sentParents + 1).reduce(joinPath);
+      const last = this.#impliedLast;
+      const isSent = last?.list === list && last.base === found.base && last.directory.wireName.equals(wireName);
+      const directory = isSent ? last.directory : await this.#sendImplied(list, found.base, wireName);
+      this.#impliedLast = { list, base: found.base, directory };
+      directory.tails.push({ found, sentParents: sentParents + 1 });
+    }
+  }
+
+  /** Looks an argument up; null, with everything said, when it is not to be sent. */
+  #find(list: FileList, argument: SourceArgument): FoundArgument | null {
     const base = this.#enterBase(argument);
-    if (base === null) return;
+    if (base === null) return null;
     const parents = splitPath(argument.name).slice(0, -1);
     const source = parents.length === 0 ? base : this.#enterParents(argument, base, parents);
-    if (source === null) return;
+    if (source === null) return null;
     const name = argument.kind === 'dot' ? DOT : (splitPath(argument.name).at(-1) ?? DOT);
-    const examined = this.#examineArgument(argument, source, name);
-    if (examined === null) return;
+    const examined = this.#examineArgument(list, argument, source, name);
+    if (examined === null) return null;
     const isDirectory = examined.stats.isDirectory();
     // Evaluated for named arguments only: the directory whose contents were asked for is never filtered.
-    if (argument.kind !== 'dot' && source.scope.hides(joinPath(source.wireName, name), isDirectory)) return;
+    if (argument.kind !== 'dot' && source.scope.hides(joinPath(source.wireName, name), isDirectory)) return null;
     const { options, messages } = this.#context;
     if (isDirectory && !options.recurse && !options.dirs) {
       messages.info(line('skipping directory ', argument.kind === 'dot' ? argumentText(argument) : argument.name));
-      return;
+      return null;
     }
-    if (options.relative) await this.#sendImplied(argument, base, parents);
-    await this.#sendArgument(argument, source, name, examined);
+    return { argument, base, parents, source, name, examined };
   }
 
-  async #sendArgument(
-    argument: SourceArgument,
-    source: SourceDirectory,
-    name: Buffer,
-    examined: Examined,
-  ): Promise<void> {
+  async #sendFound(list: FileList, { argument, source, name, examined }: FoundArgument): Promise<void> {
     const { options, incRecurse } = this.#context;
     if (!examined.stats.isDirectory()) {
-      await this.#scanner.send(this.#list, source, name, { examined, content: CONTENT_NONE });
+      await this.#scanner.send(list, source, name, { examined, content: CONTENT_NONE });
       return;
     }
     const hasContent = options.recurse || argument.kind !== 'normal';
     const contents = hasContent ? this.#contentsOf(argument, source, name, examined) : null;
-    await this.#scanner.send(this.#list, source, name, { examined, content: hasContent ? CONTENT_TOP : CONTENT_NONE });
+    await this.#scanner.send(list, source, name, { examined, content: hasContent ? CONTENT_TOP : CONTENT_NONE });
     const waits = incRecurse && argument.kind !== 'dot';
-    this.#list.addDirectory({
+    list.addDirectory({
       wireName: argument.kind === 'dot' ? DOT : joinPath(source.wireName, name),
       sources: waits && contents !== null ? [contents] : [],
+      tails: [],
       number: -1,
     });
-    if (contents !== null && !waits) await this.#sendBelow(contents);
+    if (contents !== null && !waits) await this.#sendBelow(list, contents);
   }
 
   /** The source for an argument's own contents; entries of a `dot` argument stand at the transfer root. */
@@ -86,12 +112,12 @@ export class ArgumentLister {
   }
 
   /** Contents of a directory and, unless sub-lists will follow, of everything below it, depth first. */
-  async #sendBelow(contents: SourceDirectory): Promise<void> {
-    const pending: ListedDirectory[] = (await this.#scanner.scan(this.#list, contents)).reverse();
+  async #sendBelow(list: FileList, contents: SourceDirectory): Promise<void> {
+    const pending: ListedDirectory[] = (await this.#scanner.scan(list, contents)).reverse();
     if (this.#context.incRecurse) return;
     for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
       for (const source of next.sources) {
-        const found = await this.#scanner.scan(this.#list, source);
+        const found = await this.#scanner.scan(list, source);
         // One by one: a spread of a hundred thousand directories would overflow the stack.
         for (const directory of found.reverse()) pending.push(directory);
       }
@@ -119,7 +145,7 @@ export class ArgumentLister {
       return this.#base;
     } catch (thrown) {
       if (!(thrown instanceof FileError)) throw thrown;
-      if (argument.kind === 'dot') this.#missing(argument, argument.base, thrown);
+      if (argument.kind === 'dot') this.#reportMissing(argument.base, thrown);
       else {
         messages.fileError(failedText('change_dir', argument.base, module.name, thrown.message));
         if (!(thrown instanceof VanishedError)) messages.ioError |= IOERR_GENERAL;
@@ -140,7 +166,7 @@ export class ArgumentLister {
       return { ...base, directory, wireName, modulePath, scope, device: stats.dev, inode: stats.ino, parent: base };
     } catch (thrown) {
       if (!(thrown instanceof FileError)) throw thrown;
-      this.#missing(argument, joinPath(base.modulePath, argument.name), thrown);
+      this.#reportMissing(joinPath(base.modulePath, argument.name), thrown);
       return null;
     }
   }
@@ -157,7 +183,7 @@ export class ArgumentLister {
     return directory;
   }
 
-  #examineArgument(argument: SourceArgument, source: SourceDirectory, name: Buffer): Examined | null {
+  #examineArgument(list: FileList, argument: SourceArgument, source: SourceDirectory, name: Buffer): Examined | null {
     const { view, module, options } = this.#context;
     const path = argument.kind === 'dot' ? source.modulePath : joinPath(source.modulePath, name);
     try {
@@ -171,55 +197,57 @@ export class ArgumentLister {
       return examined;
     } catch (thrown) {
       if (!(thrown instanceof FileError)) throw thrown;
-      this.#missing(argument, path, thrown, { source, name });
+      if (thrown.errno === ENOENT && options.deleteMissingArgs && argument.kind !== 'dot') {
+        this.#scanner.sendMissing(list, source, name);
+      } else this.#reportMissing(path, thrown);
       return null;
     }
   }
 
-  /** What the options want of an argument that is not there (2-file-list.md 1.1, steps 1 and 2). */
-  #missing(
-    argument: SourceArgument,
-    path: Buffer,
-    error: FileError,
-    place: { source: SourceDirectory; name: Buffer } | null = null,
-  ): void {
+  /** What the options leave to say of an argument that is not there (2-file-list.md 1.1, steps 1 and 2). */
+  #reportMissing(path: Buffer, error: FileError): void {
     const { options, messages, module } = this.#context;
-    if (error.errno === ENOENT) {
-      if (options.deleteMissingArgs && place !== null && argument.kind !== 'dot') {
-        this.#scanner.sendMissing(this.#list, place.source, place.name);
-        return;
-      }
-      if (options.ignoreMissingArgs || options.deleteMissingArgs) return;
-    } else messages.ioError |= IOERR_GENERAL;
+    const isExpected = options.ignoreMissingArgs || options.deleteMissingArgs;
+    if (error.errno === ENOENT && isExpected) return;
+    if (error.errno !== ENOENT) messages.ioError |= IOERR_GENERAL;
     messages.fileError(failedText('link_stat', path, module.name, error.message));
   }
 
+  /** `./` in front of an argument asks for the transfer root itself, once. */
+  async #sendLeadingDot(list: FileList, { argument, base }: FoundArgument): Promise<void> {
+    if (!argument.leadingDot || this.#sentLeadingDot || this.#omitsImplied) return;
+    this.#sentLeadingDot = true;
+    await this.#sendImplied(list, base, DOT);
+  }
+
   /** The directories above a relative name, except those that the argument before has already sent (2-file-list.md 1.4). */
-  async #sendImplied(argument: SourceArgument, base: SourceDirectory, parents: Buffer[]): Promise<void> {
-    const { protocol, options } = this.#context;
-    if (protocol < 30 && !options.impliedDirs) return;
-    if (argument.leadingDot && !this.#sentLeadingDot) {
-      this.#sentLeadingDot = true;
-      await this.#sendImpliedDirectory(base, DOT);
-    }
+  async #sendParents(list: FileList, { base, parents }: FoundArgument): Promise<void> {
+    if (this.#omitsImplied) return;
     let shared = 0;
     while (shared < parents.length && this.#impliedBefore[shared]?.equals(parents[shared]!)) shared++;
     for (let i = shared; i < parents.length; i++) {
-      await this.#sendImpliedDirectory(base, parents.slice(0, i + 1).reduce(joinPath));
+      await this.#sendImplied(list, base, parents.slice(0, i + 1).reduce(joinPath));
     }
     this.#impliedBefore = parents;
   }
 
-  async #sendImpliedDirectory(base: SourceDirectory, wireName: Buffer): Promise<void> {
+  /** From protocol 30 the client ignores implied directories by itself. */
+  get #omitsImplied(): boolean {
+    return this.#context.protocol < 30 && !this.#context.options.impliedDirs;
+  }
+
+  async #sendImplied(list: FileList, base: SourceDirectory, wireName: Buffer): Promise<ListedDirectory> {
     const { view, protocol } = this.#context;
-    const isDot = wireName.equals(DOT);
-    const directory = isDot
+    const modulePath = joinPath(base.modulePath, wireName);
+    const directory = wireName.equals(DOT)
       ? base.directory
-      : this.#resolveDirectory(base.directory, wireName, joinPath(base.modulePath, wireName));
+      : this.#resolveDirectory(base.directory, wireName, modulePath);
     const examined: Examined = { stats: view.statDirectory(directory), linkTarget: null, isFollowed: false, directory };
     const content = protocol >= 30 ? CONTENT_IMPLIED : CONTENT_LISTED;
-    await this.#scanner.send(this.#list, base, wireName, { examined, content });
-    this.#list.addDirectory({ wireName, sources: [], number: -1 });
+    await this.#scanner.send(list, base, wireName, { examined, content });
+    const listed: ListedDirectory = { wireName, sources: [], tails: [], number: -1 };
+    list.addDirectory(listed);
+    return listed;
   }
 
   /** Reads a merge file for the filter engine: only what the module shows, never through a link (B-11). */

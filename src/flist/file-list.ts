@@ -1,6 +1,7 @@
 /** What stays of a sent list: enough to find and open an entry by its index, in typed arrays (28 bytes an entry plus its name). */
 
 import { type FileEntry, isDirectoryMode, isRegularMode, type SourceDirectory } from './entry.ts';
+import type { RelativeTail } from './relative-tail.ts';
 import { sortedPositions, sortKey } from './sort.ts';
 
 /** Words of one record: name start, name length, source, size low, size high, counters and flags. */
@@ -25,6 +26,8 @@ export interface ListedDirectory {
   readonly wireName: Buffer;
   /** Directories whose entries make up its list: several when arguments overlap, none when its contents are not sent. */
   readonly sources: SourceDirectory[];
+  /** Arguments of --relative that continue below it, with incremental recursion. */
+  readonly tails: RelativeTail[];
   /** Number in the session's directory table (2-file-list.md 4.2); -1 until the list is finished. */
   number: number;
 }

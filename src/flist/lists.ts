@@ -29,6 +29,7 @@ export interface ListTotals {
 export class FileLists {
   readonly #context: ListContext;
   readonly #scanner: ListScanner;
+  readonly #lister: ArgumentLister;
   readonly #encoder: EntryEncoder;
   readonly #users: MentionedIds;
   readonly #groups: MentionedIds;
@@ -59,6 +60,7 @@ export class FileLists {
       hardLinks,
     );
     this.#scanner = new ListScanner(context, this.#encoder);
+    this.#lister = new ArgumentLister(context, this.#scanner);
     this.#nextStart = context.incRecurse ? 1 : 0;
   }
 
@@ -91,8 +93,7 @@ export class FileLists {
     const { incRecurse } = this.#context;
     const startedMs = performance.now();
     const list = this.#newList(incRecurse && mayRepeatNames);
-    const lister = new ArgumentLister(this.#context, this.#scanner, list);
-    for await (const argument of args) await lister.add(argument);
+    for await (const argument of args) await this.#lister.add(list, argument);
     this.#finish(list);
     if (!incRecurse) this.#endOnlyList();
     this.#buildMs += performance.now() - startedMs;
@@ -111,8 +112,9 @@ export class FileLists {
     if (directory === undefined) throw new Bug('no sub-list left to send');
     const startedMs = performance.now();
     this.#putNdx(NDX_FLIST_OFFSET - directory.number);
-    const list = this.#newList(directory.sources.length > 1);
+    const list = this.#newList(directory.sources.length + directory.tails.length > 1);
     for (const source of directory.sources) await this.#scanner.scan(list, source);
+    await this.#lister.continueTails(list, directory.tails);
     this.#finish(list);
     this.#buildMs += performance.now() - startedMs;
   }
@@ -234,6 +236,7 @@ function mergeRepeated(sorted: readonly ListedDirectory[]): ListedDirectory[] {
         );
         if (!isKnown) previous.sources.push(source);
       }
+      previous.tails.push(...directory.tails);
     } else kept.push(directory);
   }
   return kept;

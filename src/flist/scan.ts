@@ -155,7 +155,7 @@ export class ListScanner {
     const sources = descends ? this.#enterListed(source, name, examined) : [];
     if (sources === null) return null;
     await this.send(list, source, name, { examined, content: descends ? CONTENT_LISTED : CONTENT_NONE });
-    const listed: ListedDirectory = { wireName, sources, number: -1 };
+    const listed: ListedDirectory = { wireName, sources, tails: [], number: -1 };
     list.addDirectory(listed);
     return listed;
   }

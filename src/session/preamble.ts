@@ -71,8 +71,8 @@ export async function exchangePreamble(
 function compatFlagsFor(options: ServerOptions): number {
   const letters = options.capabilities ?? '';
   let flags = CF_SYMLINK_TIMES;
-  // --relative keeps one list: its implied directories would have to be spread over the sub-lists.
-  const canRecurse = options.recurse && !options.useQsort && !options.relative;
+  // With --files-from, every name of a list of millions would have to wait for the sub-list of its parents.
+  const canRecurse = options.recurse && !options.useQsort && options.filesFrom === null;
   if (canRecurse && letters.includes('i')) flags |= CF_INC_RECURSE;
   for (const [letter, flag] of ECHOED) if (letters.includes(letter)) flags |= flag;
   return flags;

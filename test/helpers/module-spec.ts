@@ -28,7 +28,7 @@ export function toRsyncdConf(modules: readonly ModuleSpec[], port: number): stri
   };
   const isRoot = process.getuid?.() === 0;
   const identity = isRoot ? 'uid = nobody\ngid = nogroup\nuse chroot = yes\n' : 'use chroot = no\n';
-  const globals = `address = 127.0.0.1\nport = ${port}\nmunge symlinks = no\nread only = yes\n${identity}`;
+  const globals = `address = 127.0.0.1\nport = ${port}\nmunge symlinks = no\nread only = yes\nreverse lookup = no\n${identity}`;
   const sections = modules.map(({ name, path, keys = {} }) => {
     const lines = Object.entries(keys).map(([key, value]) => `${key.replaceAll('_', ' ')} = ${text(value)}\n`);
     return `\n[${name}]\npath = ${path}\n${lines.join('')}`;

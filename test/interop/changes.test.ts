@@ -23,6 +23,9 @@ const ENTRIES: readonly TreeEntry[] = [
   ...['dir/inside', 'middle', 'victim', 'z-last'].map((name) => ({ name, size: 50_000 })),
 ];
 
+/** Refused when it is opened (3-transfer.md 2.5); the reference opens it, fails to read it and tries once more. */
+const OTHER_TYPE = 'a file becomes a directory';
+
 /** What happens in the directory being pulled, by name. */
 const CHANGES: readonly (readonly [string, (root: string) => void])[] = [
   ['a file vanishes', (root) => fs.rmSync(join(root, 'victim'))],
@@ -30,7 +33,7 @@ const CHANGES: readonly (readonly [string, (root: string) => void])[] = [
   ['a file becomes empty', (root) => fs.truncateSync(join(root, 'victim'), 0)],
   ['a file grows', (root) => fs.appendFileSync(join(root, 'victim'), Buffer.alloc(100_000, 'x'))],
   ['a file becomes unreadable', (root) => fs.chmodSync(join(root, 'victim'), 0)],
-  ['a file becomes a directory', (root) => replace(join(root, 'victim'), (path) => fs.mkdirSync(path))],
+  [OTHER_TYPE, (root) => replace(join(root, 'victim'), (path) => fs.mkdirSync(path))],
   ['the directory of a file vanishes', (root) => fs.rmSync(join(root, 'dir'), { recursive: true })],
   ['the file being sent is truncated', (root) => fs.truncateSync(join(root, FIRST), 5000)],
   ['the file being sent vanishes', (root) => fs.rmSync(join(root, FIRST))],
@@ -72,20 +75,18 @@ describe.skipIf(!hasRoot())('files that change during a transfer', () => {
     await firstFileUnderWay(destination);
     change(root);
     const { exitCode, stderr } = await pulled;
-    const messages = messagesOf(stderr).map((line) => line.replaceAll(`${name}/`, ''));
+    const messages = messagesOf(stderr).map((line) => line.replaceAll(new RegExp(`/?${name}/`, 'g'), ''));
     return { exitCode, messages, tree: snapshot(destination, { startedMs }) };
   }
 
   describe.concurrent.each([27, 28, 29, 30, 31, 32])('with protocol %i', (protocol) => {
-    it.each(CHANGES)('ends as with C rsync when %s', async (_what, change) => {
+    it.each(CHANGES)('ends as with C rsync when %s', async (what, change) => {
       const [expected, actual] = await Promise.all([
         pullDuring(reference, change, protocol),
         pullDuring(ours, change, protocol),
       ]);
-      expect({ exitCode: actual.exitCode, messages: actual.messages }).toEqual({
-        exitCode: expected.exitCode,
-        messages: expected.messages,
-      });
+      expect(actual.exitCode).toBe(expected.exitCode);
+      if (what !== OTHER_TYPE) expect(actual.messages).toEqual(expected.messages);
       expect(compareSnapshots(expected.tree, actual.tree)).toEqual([]);
     });
   });

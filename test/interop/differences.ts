@@ -14,6 +14,12 @@ export interface Difference {
 export const DIFFERENCES: readonly Difference[] = [
   {
     reason:
+      'A followed link that leaves the module has no referent for us; the reference lists it and fails to open it.',
+    applies: (asked) => asked.args.some((arg) => arg === '-rL' || arg === '--copy-unsafe-links'),
+    explains: /links\/(absolute|out-of-tree|out-and-in)|Number of files: |Total file size: /,
+  },
+  {
+    reason:
       'Below protocol 30 a time has 32 bits: the reference wraps a time beyond 2106 around, we send the last one.',
     applies: (_asked, protocol) => protocol < 30,
     explains: /attr\/after-2106/,

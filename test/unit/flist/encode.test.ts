@@ -72,9 +72,9 @@ describe('times', () => {
     expect(lastOf(29, PLAIN, old)).toEqual(hex('18 01 66 | 00000000 | 00000000 | a4810000'));
   });
 
-  it('after 2106 are clamped below protocol 30', () => {
-    expect(lastOf(28, PLAIN, { name: 'f', mode: 0o100644, mtimeSec: 2 ** 33 })).toEqual(
-      hex('18 01 66 | 00000000 | ffffffff | a4810000'),
+  it('after 2106 wrap below protocol 30', () => {
+    expect(lastOf(28, PLAIN, { name: 'f', mode: 0o100644, mtimeSec: 2 ** 33 + 5 })).toEqual(
+      hex('18 01 66 | 00000000 | 05000000 | a4810000'),
     );
   });
 

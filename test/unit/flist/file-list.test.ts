@@ -28,7 +28,7 @@ describe('a finished list', () => {
     const list = new FileList(1, 31);
     for (const name of ['z', 'f', 'a', 'z']) {
       push(list, name, name === 'f' ? FILE : DIR);
-      if (name !== 'f') list.addDirectory({ wireName: Buffer.from(name), sources: [], number: -1 });
+      if (name !== 'f') list.addDirectory({ wireName: Buffer.from(name), sources: [], tails: [], number: -1 });
     }
     expect(list.finish().map(({ wireName }) => String(wireName))).toEqual(['a', 'z', 'z']);
   });

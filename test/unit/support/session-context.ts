@@ -172,7 +172,10 @@ export async function makeSession(plan: ContextPlan): Promise<SessionFixture> {
 }
 
 /** A session whose first list of some arguments has been sent. */
-export async function sendLists(fixture: SessionFixture, args: Parameters<FileLists['sendFirst']>[0]): Promise<FileLists> {
+export async function sendLists(
+  fixture: SessionFixture,
+  args: Parameters<FileLists['sendFirst']>[0],
+): Promise<FileLists> {
   const lists = new FileLists(fixture.context);
   await lists.sendFirst(args, [...(args as Iterable<unknown>)].length > 1);
   return lists;
