@@ -1,6 +1,9 @@
 /** The running daemon: opens listeners, gives up root, proves that it cannot write, serves until a signal ends it. */
 
 import { loadChecksums } from '../checksum/pool.ts';
+import type { CompressionTools } from '../compress/choose.ts';
+import { Limiter } from '../compress/limiter.ts';
+import { loadLz4 } from '../compress/lz4.ts';
 import type { Config } from '../config/config.ts';
 import { isSocketFd } from '../config/descriptors.ts';
 import { ConfigError } from '../errors.ts';
@@ -31,13 +34,14 @@ type Environment = Readonly<Record<string, string | undefined>>;
  */
 export async function serve(config: Config, environment: Environment): Promise<number> {
   await loadChecksums();
+  const compression = { limiter: new Limiter(config.limits.compressionJobs), lz4: await loadLz4() };
   const logger = createLogger({
     level: config.logLevel,
     isTerminal: process.stderr.isTTY,
     journald: environment.JOURNAL_STREAM !== undefined,
   });
   for (const warning of config.warnings) logger.warn(warning);
-  const sessions = new RunningSessions(config, logger);
+  const sessions = new RunningSessions(config, compression, logger);
   const listeners = await openListeners(config, environment, (transport) => sessions.start(transport));
   try {
     logger.info(dropToNobody());
@@ -74,6 +78,7 @@ async function openListeners(
 /** The sessions of this process and what they share. */
 class RunningSessions {
   readonly #config: Config;
+  readonly #compression: CompressionTools;
   readonly #logger: RootLogger;
   readonly #admission: Admission;
   readonly #running = new Map<SocketTransport, Promise<void>>();
@@ -81,8 +86,9 @@ class RunningSessions {
   #daemon: Daemon | null = null;
   #waiting: SocketTransport[] = [];
 
-  constructor(config: Config, logger: RootLogger) {
+  constructor(config: Config, compression: CompressionTools, logger: RootLogger) {
     this.#config = config;
+    this.#compression = compression;
     this.#logger = logger;
     this.#admission = new Admission(config.limits);
   }
@@ -94,7 +100,8 @@ class RunningSessions {
   /** Begins to serve, with those that have connected already. */
   open(modules: Daemon['modules']): void {
     const { limits, motd } = this.#config;
-    this.#daemon = { modules, limits, motd, logger: this.#logger, logBudget: new LogBudget(limits) };
+    const logBudget = new LogBudget(limits);
+    this.#daemon = { modules, limits, motd, compression: this.#compression, logger: this.#logger, logBudget };
     for (const transport of this.#waiting.splice(0)) this.start(transport);
   }
 

@@ -27,6 +27,7 @@ function servedModule(module: ModuleConfig, idNames: IdNames, limits: Limits): S
     timeoutSec: module.timeoutSec,
     refusePatterns: module.refuseOptions,
     openNoatime: module.openNoatime,
+    dontCompress: module.dontCompress,
     listing: {
       name: module.name,
       filter: new DaemonFilter(module.rules, limits),

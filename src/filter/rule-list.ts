@@ -1,4 +1,4 @@
-/** Rules bound to a place and ready to be evaluated, and the builder that makes lists of them; list.ts, scope.ts and daemon.ts call it. */
+/** Rules bound to a place and ready to be evaluated, and the builder of their lists; list.ts, scope.ts, daemon.ts call it. */
 
 import { EXIT, LimitError, UsageError } from '../errors.ts';
 import type { Limits } from '../limits.ts';

@@ -1,4 +1,4 @@
-/** The client's rules in one directory, with the rules of merge files on the way to it (1-session.md 7.7); list.ts makes the first. */
+/** The client's rules in one directory, merge files included (1-session.md 7.7); list.ts makes the transfer root's. */
 
 import type { Limits } from '../limits.ts';
 import { cleanPath, directoriesBetween, joinPath } from './merge-file.ts';

@@ -111,7 +111,7 @@ export async function receiveOptions(
     protocol,
     daemon: true,
     secondBatch: second,
-    features: { compression: false, xattrs: false },
+    features: { compression: true, xattrs: false },
     refusePatterns: module.refusePatterns,
     limits,
   });

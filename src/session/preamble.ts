@@ -7,6 +7,14 @@
 import { randomInt } from 'node:crypto';
 import { advertisedChecksums, chooseChecksum, impliedListChecksum, impliedVariant } from '../checksum/choose.ts';
 import type { ChecksumName, SumVariant } from '../checksum/sums.ts';
+import {
+  advertisedCompressions,
+  type Compression,
+  type CompressionName,
+  type CompressionTools,
+  chooseCompression,
+  resolveCompression,
+} from '../compress/choose.ts';
 import { ProtocolError } from '../errors.ts';
 import type { ServerOptions } from '../options/server-options.ts';
 import {
@@ -41,6 +49,8 @@ export interface Agreement {
   readonly compatFlags: number;
   readonly transferSum: SumVariant;
   readonly listSum: ChecksumName;
+  /** Null for plain tokens. */
+  readonly compression: Compression | null;
   /** Signed 32-bit. */
   readonly checksumSeed: number;
 }
@@ -49,23 +59,30 @@ export interface Agreement {
 export async function exchangePreamble(
   reader: ByteReader,
   writer: FrameWriter,
-  options: ServerOptions,
-  protocol: number,
+  session: { readonly options: ServerOptions; readonly protocol: number; readonly tools: CompressionTools },
 ): Promise<Agreement> {
+  const { options, protocol, tools } = session;
   const compatFlags = protocol >= 30 ? compatFlagsFor(options) : 0;
   if (protocol >= 30) writer.putVarint(compatFlags);
   const negotiates = (compatFlags & CF_VARINT_FLIST_FLAGS) !== 0;
   const sums = advertisedChecksums();
+  const compressions = advertisedCompressions(tools);
   const negotiatesSum = negotiates && options.checksumChoice === null;
   const negotiatesCompression = negotiates && options.compression?.choice === 'negotiate';
   if (negotiatesSum) writer.putVstring(Buffer.from(sums.join(' ')));
-  // Compression is refused after the preamble; the client must find a name here to get as far as reading why.
-  if (negotiatesCompression) writer.putVstring(Buffer.from('zlibx zlib none'));
+  if (negotiatesCompression) writer.putVstring(Buffer.from(compressions.join(' ')));
   const clientSums = negotiatesSum ? await reader.readVstring('checksum list', NAME_LIST_BYTES) : null;
-  if (negotiatesCompression) await reader.readVstring('compression list', NAME_LIST_BYTES);
+  const clientCompressions = negotiatesCompression
+    ? await reader.readVstring('compression list', NAME_LIST_BYTES)
+    : null;
   const checksumSeed = options.checksumSeed !== 0 ? options.checksumSeed : randomInt(1, 2 ** 31 - 1);
   writer.putInt32(checksumSeed);
-  return { compatFlags, checksumSeed, ...chosenSums(options, protocol, compatFlags, clientSums) };
+  return {
+    compatFlags,
+    checksumSeed,
+    ...chosenSums(options, protocol, compatFlags, clientSums),
+    compression: chosenCompression(options, clientCompressions, compressions),
+  };
 }
 
 function compatFlagsFor(options: ServerOptions): number {
@@ -97,4 +114,19 @@ function chosenSums(
     transferSum: checksumChoice.transfer === 'auto' ? implied : checksumChoice.transfer,
     listSum: checksumChoice.list === 'auto' ? impliedList : checksumChoice.list,
   };
+}
+
+/** The format of the token stream, which also depends on the level (3-transfer.md 7.2). */
+function chosenCompression(
+  { compression }: ServerOptions,
+  clientNames: Buffer | null,
+  ours: readonly CompressionName[],
+): Compression | null {
+  if (compression === null) return null;
+  if (clientNames === null) {
+    return resolveCompression(compression.choice === 'negotiate' ? 'zlib' : compression.choice, compression.level);
+  }
+  const name = chooseCompression(clientNames, ours);
+  if (name === null) throw new ProtocolError('no compression in common');
+  return resolveCompression(name, compression.level);
 }

@@ -20,5 +20,7 @@ export interface ServedModule {
   /** The `refuse_options` list. */
   readonly refusePatterns: readonly string[];
   readonly openNoatime: boolean;
+  /** `dont_compress`; null for the built-in list. */
+  readonly dontCompress: readonly string[] | null;
   readonly listing: ModuleListing;
 }

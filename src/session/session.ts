@@ -1,5 +1,6 @@
 /** The life of one connection, straight down the protocol document; the only place that catches everything. */
 
+import type { CompressionTools } from '../compress/choose.ts';
 import { AccessError, Bug, EXIT, PeerGone, RsyncError, UsageError } from '../errors.ts';
 import type { Limits } from '../limits.ts';
 import type { Logger } from '../observe/log.ts';
@@ -24,6 +25,7 @@ export interface Daemon {
   /** In configuration order. */
   readonly modules: readonly ServedModule[];
   readonly limits: Limits;
+  readonly compression: CompressionTools;
   readonly motd: Buffer | null;
   readonly logger: Logger;
   readonly logBudget: LogBudget;
@@ -110,7 +112,11 @@ class Session {
       this.#ticket.argumentsComplete();
       this.#stage = 'preamble';
       this.#watchdog.enter({ name: 'the negotiation', totalMs: limits.filterMs, idleMs: limits.filterIdleMs });
-      const agreement = await exchangePreamble(this.#reader, this.#writer, options, protocol);
+      const agreement = await exchangePreamble(this.#reader, this.#writer, {
+        options,
+        protocol,
+        tools: this.#daemon.compression,
+      });
       const messages = this.#startMux(protocol);
       if (options.refusal !== null) throw options.refusal;
       await this.#transfer({ options, agreement, messages, module, rootFd });
@@ -137,6 +143,7 @@ class Session {
       streams: { reader: this.#reader, writer: this.#writer, messages, watchdog: this.#watchdog },
       protocol: this.#protocol,
       limits: this.#daemon.limits,
+      compressionTools: this.#daemon.compression,
       idleMs: timeoutSec * 1000,
       onFileSent: () => {
         this.#record.files++;

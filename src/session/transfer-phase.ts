@@ -2,6 +2,7 @@
 
 import { acquireListSum, acquireTransferSums } from '../checksum/acquire.ts';
 import type { ContentSum, TransferSums } from '../checksum/sums.ts';
+import { type CompressionTools, createCompressor } from '../compress/choose.ts';
 import { ProtocolError, UsageError } from '../errors.ts';
 import type { ListContext } from '../flist/context.ts';
 import { FileLists } from '../flist/lists.ts';
@@ -9,8 +10,11 @@ import { parseSourceArgument, type SourceArgument } from '../flist/source-argume
 import type { Limits } from '../limits.ts';
 import type { ServerOptions } from '../options/server-options.ts';
 import { TimeSlice } from '../slice.ts';
+import { CompressedTokenWriter, type CompressorFactory } from '../transfer/compressed-tokens.ts';
 import { DeltaState } from '../transfer/delta.ts';
 import { Sender } from '../transfer/sender.ts';
+import { skipListFor } from '../transfer/skip-compress.ts';
+import { CompressedTokens, PlainTokens } from '../transfer/tokens.ts';
 import { ModuleView } from '../vfs/module-root.ts';
 import { CF_INC_RECURSE } from '../wire/constants.ts';
 import { DemuxSource } from '../wire/demux.ts';
@@ -44,6 +48,7 @@ export interface TransferSetup {
   /** Descriptor of the module root; stays the caller's. */
   readonly rootFd: number;
   readonly limits: Limits;
+  readonly compressionTools: CompressionTools;
   /** Silence after which the session ends, in milliseconds. */
   readonly idleMs: number;
   readonly onFileSent: (sizeBytes: number) => void;
@@ -61,6 +66,7 @@ export async function runTransfer(setup: TransferSetup): Promise<void> {
   const view = new ModuleView(setup.rootFd, limits);
   let listSum: ContentSum | null = null;
   let sums: TransferSums | null = null;
+  let compressed: CompressedTokens | null = null;
   try {
     listSum = options.checksum ? await acquireListSum(agreement.listSum) : null;
     sums = await acquireTransferSums(agreement.transferSum, agreement.checksumSeed);
@@ -70,6 +76,7 @@ export async function runTransfer(setup: TransferSetup): Promise<void> {
     await lists.sendFirst(sources.args, sources.mayRepeatNames);
     writer.flush();
     if (lists.totals.entries === 0) return;
+    compressed = compressedTokens(setup);
     const sender = new Sender({
       ...context,
       reader,
@@ -77,6 +84,9 @@ export async function runTransfer(setup: TransferSetup): Promise<void> {
       sums,
       ndxDecoder: new NdxDecoder(protocol),
       delta: new DeltaState(),
+      plainTokens: new PlainTokens(writer),
+      compressedTokens: compressed,
+      skipCompress: skipListFor(options.compression?.skipSuffixes ?? null, setup.module.dontCompress, limits),
       openNoatime: setup.module.openNoatime || options.openNoatime,
       bytesReceived: () => streams.reader.bytesRead,
       onFileSent: setup.onFileSent,
@@ -85,6 +95,7 @@ export async function runTransfer(setup: TransferSetup): Promise<void> {
   } finally {
     listSum?.release();
     sums?.release();
+    compressed?.release();
     view.close();
   }
 }
@@ -111,6 +122,20 @@ function listContext(
     listSum,
     slice: new TimeSlice(),
   };
+}
+
+/** The session's compressor, behind the token format that it needs; null without compression. */
+function compressedTokens({ agreement, protocol, compressionTools, streams }: TransferSetup): CompressedTokens | null {
+  const { compression } = agreement;
+  if (compression === null) return null;
+  const factoryFor =
+    (level: number): CompressorFactory =>
+    (sink) =>
+      createCompressor({ ...compression, level }, protocol, compressionTools, sink);
+  // Only deflate starts anew with each file, so only there one file may be stored and the next compressed.
+  const isDeflate = compression.name === 'zlib' || compression.name === 'zlibx';
+  const stored = isDeflate ? factoryFor(0) : null;
+  return new CompressedTokens(new CompressedTokenWriter(streams.writer, factoryFor(compression.level), stored));
 }
 
 interface Sources {

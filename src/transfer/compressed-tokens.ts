@@ -5,7 +5,7 @@
  *   40…7F, byte: data record, 14-bit length     80…BF one token, relative     C0…FF, u16 more: run, relative
  */
 
-import { MAX_RECORD, type TokenCompressor } from '../compress/compressor.ts';
+import { MAX_RECORD, type RecordSink, type TokenCompressor } from '../compress/compressor.ts';
 import { Bug } from '../errors.ts';
 import type { FrameWriter } from '../wire/writer.ts';
 
@@ -20,12 +20,20 @@ const MAX_RELATIVE = 63;
 /** Most blocks in one run. */
 const MAX_RUN = 65_536;
 
+/** Makes a compressor whose records go to `sink`. */
+export type CompressorFactory = (sink: RecordSink) => TokenCompressor;
+
 type TokenOutput = Pick<FrameWriter, 'putByte' | 'putBytes' | 'putInt32' | 'putUint16'>;
 
 /** Writes the tokens of one file at a time. Await each call before the next. */
 export class CompressedTokenWriter {
   readonly #output: TokenOutput;
   readonly #compressor: TokenCompressor;
+  readonly #createStored: (() => TokenCompressor) | null;
+  /** For files that do not shrink; made when the first one comes. */
+  #stored: TokenCompressor | null = null;
+  /** The one that compresses the current file. */
+  #current: TokenCompressor;
   /** First block of the open run, -1 when there is none. */
   #runStart = -1;
   #runEnd = -1;
@@ -33,17 +41,25 @@ export class CompressedTokenWriter {
   #last = 0;
   #hasLiterals = false;
 
-  /** @param createCompressor makes the session's compressor, whose records go to the given sink. */
-  constructor(output: TokenOutput, createCompressor: (sink: (payload: Uint8Array) => void) => TokenCompressor) {
+  /**
+   * @param create makes the session's compressor, whose records go to the given sink.
+   * @param createStored the same without compression; null for formats whose state spans files.
+   */
+  constructor(output: TokenOutput, create: CompressorFactory, createStored: CompressorFactory | null = null) {
+    const sink: RecordSink = (payload) => this.#putRecord(payload);
     this.#output = output;
-    this.#compressor = createCompressor((payload) => this.#putRecord(payload));
+    this.#compressor = create(sink);
+    this.#current = this.#compressor;
+    this.#createStored = createStored === null ? null : () => createStored(sink);
   }
 
-  /** Begins a file. */
-  startFile(): void {
+  /** Begins a file. @param isStored its data is not worth compressing. */
+  startFile(isStored = false): void {
     this.#runStart = -1;
     this.#last = 0;
-    this.#compressor.startFile();
+    if (isStored && this.#createStored !== null) this.#stored ??= this.#createStored();
+    this.#current = (isStored ? this.#stored : null) ?? this.#compressor;
+    this.#current.startFile();
   }
 
   /** Literal bytes, which must stay unchanged until the promise resolves. */
@@ -52,7 +68,7 @@ export class CompressedTokenWriter {
     // Records may come out at once, and the tokens before them in the file go first.
     this.#flushRun();
     this.#hasLiterals = true;
-    await this.#compressor.literal(data);
+    await this.#current.literal(data);
   }
 
   /** Block `index` of the old file, whose bytes are `block`. */
@@ -65,7 +81,7 @@ export class CompressedTokenWriter {
       this.#runStart = index;
       this.#runEnd = index;
     }
-    this.#compressor.matched(block);
+    this.#current.matched(block);
   }
 
   /** Ends the file; the whole-file sum follows on the same output. */
@@ -78,10 +94,11 @@ export class CompressedTokenWriter {
   /** Frees the compressor; allowed at any time. */
   release(): void {
     this.#compressor.release();
+    this.#stored?.release();
   }
 
   async #flushLiterals(): Promise<void> {
-    await this.#compressor.flushLiterals();
+    await this.#current.flushLiterals();
     this.#hasLiterals = false;
   }
 

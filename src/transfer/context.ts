@@ -6,6 +6,8 @@ import type { FileLists } from '../flist/lists.ts';
 import type { NdxDecoder } from '../wire/ndx.ts';
 import type { ByteReader } from '../wire/reader.ts';
 import type { DeltaState } from './delta.ts';
+import type { SkipList } from './skip-compress.ts';
+import type { CompressedTokens, PlainTokens } from './tokens.ts';
 
 export interface TransferContext extends ListContext {
   readonly reader: ByteReader;
@@ -13,6 +15,10 @@ export interface TransferContext extends ListContext {
   readonly sums: TransferSums;
   readonly ndxDecoder: NdxDecoder;
   readonly delta: DeltaState;
+  readonly plainTokens: PlainTokens;
+  /** Null without compression. */
+  readonly compressedTokens: CompressedTokens | null;
+  readonly skipCompress: SkipList;
   readonly openNoatime: boolean;
   /** Bytes that came from the client before the demultiplexer, for the statistics. */
   readonly bytesReceived: () => number;

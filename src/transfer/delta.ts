@@ -7,7 +7,7 @@ import type { TransferContext } from './context.ts';
 import { BlockMatcher, type MatchSink, type MatchWindow, SEARCH } from './match.ts';
 import { type FileProgress, readPadded, readPaddedAsync } from './padded-read.ts';
 import type { SendPlan } from './send-file.ts';
-import { putLiteral, putMatch } from './tokens.ts';
+import type { TokenSink } from './tokens.ts';
 
 /** Files up to this size are read in one tick. */
 const SMALL_FILE = 128 * 1024;
@@ -30,14 +30,15 @@ export async function sendDelta(
   context: TransferContext,
   file: OpenFile,
   plan: SendPlan,
-  progress: FileProgress,
+  out: { tokens: TokenSink; progress: FileProgress },
 ): Promise<void> {
   const { delta, slice, writer, limits, sums } = context;
+  const { tokens, progress } = out;
   let bytes: Buffer = Buffer.alloc(0);
   const matcher = await BlockMatcher.create(
     plan.blockSums,
     sums,
-    tokenSink(context, () => bytes),
+    matchSink(context, tokens, () => bytes),
     {
       fileLength: file.sizeBytes,
       inPlace: overwritesBasis(context, plan),
@@ -51,24 +52,27 @@ export async function sendDelta(
   const window: MatchWindow = { bytes, start: 0, length: 0 };
   await fillWindow(file, window, matcher.keepFrom, progress);
   for (let state = matcher.search(window, slice); state !== SEARCH.DONE; state = matcher.search(window, slice)) {
+    // The window moves only when nothing points into it any more.
+    await tokens.settle();
     if (state === SEARCH.MORE) await fillWindow(file, window, matcher.keepFrom, progress);
     if (slice.expired) await slice.yield();
     if (writer.pressure) await writer.drain();
   }
+  await tokens.settle();
   delta.blockVariant = matcher.blockVariant;
 }
 
-function tokenSink(context: TransferContext, bytes: () => Buffer): MatchSink {
-  const { writer, sums } = context;
+function matchSink({ sums }: TransferContext, tokens: TokenSink, bytes: () => Buffer): MatchSink {
   return {
     literal(from, to) {
       const data = bytes().subarray(from, to);
       sums.file.update(data);
-      putLiteral(writer, data);
+      tokens.literal(data);
     },
     match(block, from, to) {
-      sums.file.update(bytes().subarray(from, to));
-      putMatch(writer, block);
+      const data = bytes().subarray(from, to);
+      sums.file.update(data);
+      tokens.match(block, data);
     },
   };
 }

@@ -10,7 +10,7 @@ import { sendDelta } from './delta.ts';
 import { asFileError, FileProgress, readPadded } from './padded-read.ts';
 import type { Request } from './request.ts';
 import { basisLength, echoedSumHead, SUM_HEAD_BYTES, type SumHead, writeSumHead } from './sum-head.ts';
-import { putEndOfTokens, reserveLiteral } from './tokens.ts';
+import { reserveLiteral, type TokenSink } from './tokens.ts';
 
 /** Data bytes of one full chunk. */
 const CHUNK_DATA = SLOTS * CHUNK_SIZE;
@@ -22,6 +22,8 @@ const SMALL_FILE = CHUNK_DATA;
 export interface SendPlan {
   readonly request: Request;
   readonly blockSums: BlockSums;
+  /** Name of the file, which decides whether compressing it is worth while. */
+  readonly name: Buffer;
   /** Append mode holds for this request. */
   readonly appends: boolean;
   /** The file is sent for the second time. */
@@ -42,10 +44,12 @@ export async function sendContent(context: TransferContext, file: OpenFile, plan
   // --append-verify sums the whole file, --append only what is sent (3-transfer.md 2.7).
   const sumsWhole = options.appendMode > 1 || context.protocol < 30;
   if (plan.appends && sumsWhole) await sumRange(context, file, progress, from);
-  if (!plan.appends && plan.blockSums.usable) await sendDelta(context, file, plan, progress);
+  const tokens = tokensFor(context, plan.name);
+  if (!plan.appends && plan.blockSums.usable) await sendDelta(context, file, plan, { tokens, progress });
+  else if (tokens !== context.plainTokens) await sendThrough(context, file, { tokens, progress }, from);
   else if (file.sizeBytes - from <= SMALL_FILE) sendSmall(context, file, progress, from);
   else await sendLarge(context, file, progress, from);
-  putEndOfTokens(writer);
+  await tokens.end();
   writer.putBytes(finalSum(sums.file.digest(), progress.error !== null));
   return progress.error;
 }
@@ -53,6 +57,35 @@ export async function sendContent(context: TransferContext, file: OpenFile, plan
 /** Length of the client's file in append mode: what it has already. */
 export function appendedLength(head: SumHead): number {
   return basisLength(head);
+}
+
+function tokensFor({ plainTokens, compressedTokens, skipCompress }: TransferContext, name: Buffer): TokenSink {
+  if (compressedTokens === null) return plainTokens;
+  compressedTokens.startFile(skipCompress.matches(name));
+  return compressedTokens;
+}
+
+/** Sends a whole file through a sink that takes its time, one chunk after the other. */
+async function sendThrough(
+  context: TransferContext,
+  file: OpenFile,
+  out: { tokens: TokenSink; progress: FileProgress },
+  from: number,
+): Promise<void> {
+  const { writer, sums } = context;
+  for (let position = from; position < file.sizeBytes; position += CHUNK_DATA) {
+    const chunk = await readChunk(file, position, out.progress);
+    try {
+      for (const part of slotsBetween(chunk, 0, Math.min(CHUNK_DATA, file.sizeBytes - position))) {
+        sums.file.update(part);
+        out.tokens.literal(part);
+      }
+      await out.tokens.settle();
+    } finally {
+      releaseChunk(chunk);
+    }
+    if (writer.pressure) await writer.drain();
+  }
 }
 
 function sendSmall(context: TransferContext, file: OpenFile, progress: FileProgress, from: number): void {

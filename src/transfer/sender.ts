@@ -152,7 +152,13 @@ export class Sender {
         return;
       }
       putItem(writer, ndxEncoder, request, protocol);
-      const readError = await sendContent(this.#context, file, { request, blockSums, appends, isRedo });
+      const readError = await sendContent(this.#context, file, {
+        request,
+        blockSums,
+        name: found.list.name(found.position),
+        appends,
+        isRedo,
+      });
       if (readError !== null) this.#reportReadError(found, readError);
       this.#context.onFileSent(file.sizeBytes);
     } finally {

@@ -9,7 +9,7 @@ import { ProtocolError } from '../../errors.ts';
 import { CIPHER_NAMES, type CipherName } from './ciphers.ts';
 import { encodeBoolean, encodeMessage, encodeNameList, encodeUint32, PayloadReader } from './codec.ts';
 import { MSG } from './constants.ts';
-import { HOST_KEY_ALGORITHM } from './host-key.ts';
+import { HOST_KEY_ALGORITHM } from './ed25519-key.ts';
 import { KEX_NAMES, type KexName } from './kex.ts';
 
 const COOKIE_BYTES = 16;

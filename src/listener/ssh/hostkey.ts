@@ -3,7 +3,7 @@
 import { closeSync, constants, fstatSync, openSync, readSync, type Stats, writeSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { ConfigError } from '../../errors.ts';
-import { generateHostKey, type HostKey, parseHostKey } from './host-key.ts';
+import { generateHostKey, type HostKey, parseHostKey } from './ed25519-key.ts';
 
 /** An ed25519 key file has about 400 bytes; RSA ones, which get an explanation, 3 KiB. */
 const MAX_KEY_FILE_BYTES = 16_384;

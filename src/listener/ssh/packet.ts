@@ -10,7 +10,7 @@ import type { ByteReader } from '../../wire/reader.ts';
 import type { Transport } from '../../wire/transport.ts';
 import { LENGTH_BYTES, type PacketCipher, PLAIN } from './ciphers.ts';
 import { MSG } from './constants.ts';
-import { acquireOutput, OUTPUT_BYTES, releaseOutput } from './output-pool.ts';
+import { acquireOutput, releaseOutput } from './output-pool.ts';
 
 const HEADER_BYTES = LENGTH_BYTES + 1;
 const MIN_PADDING = 4;
@@ -146,7 +146,3 @@ export class PacketWriter extends Direction {
     return total;
   }
 }
-
-/** Data that one pooled buffer takes for sure in packets of MAX_DATA_BYTES. */
-export const POOLED_DATA_BYTES =
-  Math.floor(OUTPUT_BYTES / (MAX_DATA_BYTES + DATA_HEADER_BYTES + OVERHEAD_BYTES)) * MAX_DATA_BYTES;

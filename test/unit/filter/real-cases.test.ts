@@ -58,7 +58,7 @@ describe('real rsync 3.5.0', () => {
       const caught = catchError(() => list(item));
       expect(caught).toBeInstanceOf(UsageError);
       // rsync counts lines only; we count words, too.
-      expect((caught as UsageError).message.replace(/ word \d+/, '')).toBe(item.refusal);
+      expect((caught as UsageError).tell?.replace(/ word \d+/, '')).toBe(`${item.refusal}\n`);
     },
   );
 });

@@ -3,8 +3,6 @@ import {
   linkSync,
   mkdirSync,
   readdirSync,
-  renameSync,
-  rmSync,
   statSync,
   symlinkSync,
   truncateSync,
@@ -15,7 +13,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Bug, FileError, VanishedError } from '../../../src/errors.ts';
 import type { DirectoryPath } from '../../../src/vfs/path.ts';
-import { bytes, makeView, openDescriptors, SECRET, type ViewFixture } from './view-fixture.ts';
+import { bytes, directoryAt, errnoOf, makeView, openDescriptors, readAt, type ViewFixture } from './view-fixture.ts';
 
 let fixture: ViewFixture;
 
@@ -31,38 +29,12 @@ const write = (path: string, text = path) => writeFileSync(join(fixture.root, pa
 const mkdir = (path: string) => mkdirSync(join(fixture.root, path), { recursive: true });
 const link = (target: string, path: string) => symlinkSync(target, join(fixture.root, path));
 
-/** The directory of a path whose components are no links. */
-function directory(path: string): DirectoryPath {
-  let at = fixture.view.root;
-  for (const name of path.split('/')) at = at.child(bytes(name));
-  return at;
-}
-
-function read(at: DirectoryPath, name: string): string {
-  const file = fixture.view.openFile(at, bytes(name));
-  try {
-    const into = Buffer.alloc(file.sizeBytes);
-    return into.toString('utf8', 0, file.readSync(into, 0));
-  } finally {
-    file.close();
-  }
-}
-
-function errnoOf(call: () => unknown): number {
-  try {
-    call();
-  } catch (thrown) {
-    if (thrown instanceof FileError) return thrown.errno;
-    throw thrown;
-  }
-  throw new Error('nothing was thrown');
-}
+const directory = (path: string) => directoryAt(fixture.view, path);
+const read = (at: DirectoryPath, name: string) => readAt(fixture.view, at, name);
 
 const ENOENT = 2;
 const ENXIO = 6;
 const EINVAL = 22;
-const ENOTDIR = 20;
-const ELOOP = 40;
 const ENAMETOOLONG = 36;
 
 describe('reading', () => {
@@ -150,86 +122,6 @@ describe('names that try to leave the module', () => {
   it('with a NUL byte are refused', () => {
     write('f');
     expect(() => fixture.view.lstat(fixture.view.root, bytes('f\0x'))).toThrow(VanishedError);
-  });
-});
-
-describe('races with links', () => {
-  it('a directory swapped for a link after it was listed is not entered', async () => {
-    mkdir('d');
-    write('d/file', 'inside');
-    const d = directory('d');
-    fixture.view.lstat(fixture.view.root, bytes('d'));
-    rmSync(join(fixture.root, 'd'), { recursive: true });
-    link(fixture.outside, 'd');
-    await expect(fixture.view.readdir(d)).rejects.toThrow(FileError);
-    expect(errnoOf(() => fixture.view.lstat(d, bytes('file')))).toBe(ENOTDIR);
-    expect(errnoOf(() => fixture.view.openFile(d, bytes('file')))).toBe(ENOTDIR);
-    expect(errnoOf(() => fixture.view.statDirectory(d))).toBe(ENOTDIR);
-    expect(fixture.view.isReadable(d, bytes('file'))).toBe(false);
-    expect(fixture.view.readSmallFile(d, bytes('file'), 1000)).toBeNull();
-  });
-
-  it('a directory in the middle of the path swapped for a link is not entered', () => {
-    mkdir('a/b/c');
-    mkdirSync(join(fixture.outside, 'c'));
-    writeFileSync(join(fixture.outside, 'c/file'), SECRET);
-    renameSync(join(fixture.root, 'a/b'), join(fixture.root, 'a/old'));
-    link(fixture.outside, 'a/b');
-    expect(errnoOf(() => fixture.view.openFile(directory('a/b/c'), bytes('file')))).toBe(ENOTDIR);
-  });
-
-  it('a directory that is held stays the one that was listed', async () => {
-    mkdir('d');
-    write('d/file', 'inside');
-    const d = directory('d');
-    await fixture.view.readdir(d);
-    renameSync(join(fixture.root, 'd'), join(fixture.root, 'old'));
-    link(fixture.outside, 'd');
-    expect(read(d, 'file')).toBe('inside');
-    expect((await fixture.view.readdir(d)).map(String)).toEqual(['file']);
-  });
-
-  it('a file swapped for a link is not opened', () => {
-    write('f', 'inside');
-    fixture.view.lstat(fixture.view.root, bytes('f'));
-    rmSync(join(fixture.root, 'f'));
-    link(join(fixture.outside, 'file'), 'f');
-    expect(errnoOf(() => fixture.view.openFile(fixture.view.root, bytes('f')))).toBe(ELOOP);
-    expect(fixture.view.readSmallFile(fixture.view.root, bytes('f'), 1000)).toBeNull();
-  });
-
-  it('a link is never followed at the leaf, not even inside the module', () => {
-    write('f', 'inside');
-    link('f', 'l');
-    expect(errnoOf(() => fixture.view.openFile(fixture.view.root, bytes('l')))).toBe(ELOOP);
-    expect(errnoOf(() => fixture.view.openFile(fixture.view.root, bytes('l'), true))).toBe(ELOOP);
-  });
-
-  it('thousands of swaps show nothing from outside', () => {
-    mkdir('real');
-    write('real/file', 'inside');
-    const view = fixture.newView();
-    // Renamed over by another process, so that swaps fall between any two system calls of ours.
-    const script = `cd '${fixture.root}' && ln -s '${fixture.outside}' bad && i=0; while [ $i -lt 300 ]; do
-      mv -T real d 2>/dev/null; mv -T d real 2>/dev/null; mv -T bad d 2>/dev/null; mv -T d bad 2>/dev/null; i=$((i+1)); done`;
-    const racer = import('node:child_process').then(({ spawn }) => spawn('sh', ['-c', script]));
-    return racer.then(async (child) => {
-      const ended = new Promise((resolve) => child.on('exit', resolve));
-      let running = true;
-      void ended.then(() => {
-        running = false;
-      });
-      const seen = new Set<string>();
-      while (running) {
-        for (let i = 0; i < 50; i++) {
-          const found = view.readSmallFile(view.root.child(bytes('d')), bytes('file'), 1000);
-          if (found !== null) seen.add(String(found));
-        }
-        await new Promise((resolve) => setImmediate(resolve));
-      }
-      view.close();
-      expect([...seen].filter((text) => text !== 'inside')).toEqual([]);
-    });
   });
 });
 

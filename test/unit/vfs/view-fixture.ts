@@ -2,8 +2,10 @@
 
 import { closeSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { FileError } from '../../../src/errors.ts';
 import { DEFAULT_LIMITS, type Limits } from '../../../src/limits.ts';
 import { ModuleView, openModuleRoot } from '../../../src/vfs/module-root.ts';
+import type { DirectoryPath } from '../../../src/vfs/path.ts';
 import { removeTree, scratchDir } from '../../helpers/scratch.ts';
 
 export const SECRET = 'secret from outside';
@@ -49,3 +51,32 @@ export function openDescriptors(): number {
 }
 
 export const bytes = (text: string): Buffer => Buffer.from(text);
+
+/** The directory of a path whose components are no links. */
+export function directoryAt(view: ModuleView, path: string): DirectoryPath {
+  let at = view.root;
+  for (const name of path.split('/')) at = at.child(bytes(name));
+  return at;
+}
+
+/** Content of a file. */
+export function readAt(view: ModuleView, at: DirectoryPath, name: string): string {
+  const file = view.openFile(at, bytes(name));
+  try {
+    const into = Buffer.alloc(file.sizeBytes);
+    return into.toString('utf8', 0, file.readSync(into, 0));
+  } finally {
+    file.close();
+  }
+}
+
+/** Error number of the FileError that a call throws. */
+export function errnoOf(call: () => unknown): number {
+  try {
+    call();
+  } catch (thrown) {
+    if (thrown instanceof FileError) return thrown.errno;
+    throw thrown;
+  }
+  throw new Error('nothing was thrown');
+}

@@ -128,7 +128,8 @@ function readOpenSsh(bytes: Buffer): KeyObject {
   if (reader.uint32('count') !== 1) throw new ConfigError('the host key file holds more than one key');
   const blob = reader.string('public key');
   const section = new PayloadReader(reader.string('private section'));
-  if (section.uint32('check') !== section.uint32('check')) throw new ProtocolError('check numbers differ');
+  const check = section.uint32('check');
+  if (section.uint32('check') !== check) throw new ProtocolError('check numbers differ');
   const type = section.name('type');
   if (type !== HOST_KEY_ALGORITHM) {
     throw new ConfigError(`the host key is of type ${type}; only ${HOST_KEY_ALGORITHM} is supported`);
