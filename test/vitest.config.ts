@@ -1,9 +1,11 @@
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
+  cacheDir: '../node_modules/.vite',
   test: {
     root: import.meta.dirname,
     include: ['**/*.test.ts'],
+    globalSetup: ['setup/clients.ts'],
     testTimeout: 60_000,
     hookTimeout: 120_000,
     // Interop tests start daemons and clients of their own: two at a time is what a small machine carries.

@@ -75,8 +75,9 @@ export class ArgumentLister {
     const examined = this.#examineArgument(list, argument, source, name);
     if (examined === null) return null;
     const isDirectory = examined.stats.isDirectory();
-    // Evaluated for named arguments only: the directory whose contents were asked for is never filtered.
-    if (argument.kind !== 'dot' && source.scope.hides(joinPath(source.wireName, name), isDirectory)) return null;
+    // Evaluated for named arguments only, and without the merge files of implied parents: the directory whose contents
+    // were asked for is never filtered.
+    if (argument.kind !== 'dot' && base.scope.hides(joinPath(source.wireName, name), isDirectory)) return null;
     const { options, messages } = this.#context;
     if (isDirectory && !options.recurse && !options.dirs) {
       messages.info(line('skipping directory ', argument.kind === 'dot' ? argumentText(argument) : argument.name));
@@ -145,7 +146,7 @@ export class ArgumentLister {
       return this.#base;
     } catch (thrown) {
       if (!(thrown instanceof FileError)) throw thrown;
-      if (argument.kind === 'dot') this.#reportMissing(argument.base, thrown);
+      if (argument.kind === 'dot' && this.#context.options.relative) this.#reportMissing(argument.base, thrown);
       else {
         messages.fileError(failedText('change_dir', argument.base, module.name, thrown.message));
         if (!(thrown instanceof VanishedError)) messages.ioError |= IOERR_GENERAL;

@@ -1,11 +1,10 @@
 /** User authentication (RFC 4252): `none` on the anonymous listener, `publickey` on the authorized one; server.ts calls it. */
 
-import { AccessError, LimitError, ProtocolError } from '../../errors.ts';
+import { AccessError, ProtocolError } from '../../errors.ts';
 import type { Limits } from '../../limits.ts';
 import type { AuthorizedKey, AuthorizedKeys } from './authorized-keys.ts';
 import { encodeBoolean, encodeMessage, encodeNameList, encodeString, PayloadReader } from './codec.ts';
 import { MSG } from './constants.ts';
-import { MAX_KEY_BLOB_BYTES, MAX_SIGNATURE_BYTES } from './public-key.ts';
 import type { SshConnection } from './transport.ts';
 
 /** Who may log in: everybody without a key, or the holders of keys. */
@@ -24,7 +23,6 @@ export interface Identity {
 /** User names are accepted whatever they are; longer ones are nobody's. */
 const MAX_USER_BYTES = 255;
 
-/** Requests besides failed ones: announced keys, unknown methods before a good one. */
 const SERVICE = 'ssh-connection';
 
 interface AuthRequest {
@@ -47,7 +45,7 @@ export async function authenticate(
 ): Promise<Identity> {
   await acceptService(connection);
   let failures = 0;
-  for (;;) {
+  for (let isFirst = true; ; isFirst = false) {
     const payload = await connection.receive();
     if (payload[0] !== MSG.USERAUTH_REQUEST) throw new ProtocolError('SSH: message before the login');
     const request = parseRequest(payload);
@@ -55,7 +53,7 @@ export async function authenticate(
     connection.send(answer.reply);
     if (answer.identity !== undefined) return answer.identity;
     // Every client asks once with `none`, to hear what there is.
-    if (request.method !== 'none' || failures > 0 || authentication === 'anonymous') failures++;
+    if (request.method !== 'none' || !isFirst) failures++;
     if (failures >= limits.sshAuthTries) {
       throw new AccessError('SSH: too many failed logins', 'Too many authentication failures', { code: 'ssh-auth' });
     }
@@ -115,7 +113,7 @@ function judgeKey(
 ): Answer | null {
   const isSigned = fields.boolean('signature flag');
   const algorithm = fields.name('signature algorithm');
-  const blob = fields.string('public key', MAX_KEY_BLOB_BYTES);
+  const blob = fields.string('public key');
   const entry = keys.find(blob, address);
   if (entry === null || !(entry.key.algorithms as readonly string[]).includes(algorithm)) return null;
   const named = [encodeString(algorithm), encodeString(blob)];
@@ -123,7 +121,7 @@ function judgeKey(
     fields.end('login request');
     return { reply: encodeMessage(MSG.USERAUTH_PK_OK, ...named) };
   }
-  const signature = fields.string('signature', MAX_SIGNATURE_BYTES);
+  const signature = fields.string('signature');
   fields.end('login request');
   // SECURITY: the signature covers the session and all of the request, so it is good here and now only (RFC 4252 7).
   const data = Buffer.concat([

@@ -1,6 +1,6 @@
 /** Public keys of users: blobs in, signatures verified by node:crypto; auth.ts and authorized-keys.ts call it. */
 
-import { createPublicKey, type JsonWebKey, type KeyObject, verify } from 'node:crypto';
+import { createPublicKey, type JsonWebKeyInput, type KeyObject, verify } from 'node:crypto';
 import { ProtocolError } from '../../errors.ts';
 import { PayloadReader } from './codec.ts';
 
@@ -17,9 +17,6 @@ type SignatureAlgorithm = (typeof SIGNATURE_ALGORITHMS)[number];
 
 /** Longest blob of any key that we take: RSA of 8192 bits has 1 050 bytes. */
 export const MAX_KEY_BLOB_BYTES = 2048;
-
-/** Longest signature with its algorithm name. */
-export const MAX_SIGNATURE_BYTES = 2048;
 
 /** SECURITY: shorter keys can be factored; longer ones make us compute (the upper bound is OpenSSH's half). */
 const RSA_BYTES = { min: 256, max: 1024 };
@@ -54,7 +51,7 @@ export function parseUserKey(blob: Buffer): UserKey {
   return parse(reader, type);
 }
 
-function importKey(jwk: JsonWebKey): KeyObject {
+function importKey(jwk: JsonWebKeyInput['key']): KeyObject {
   try {
     return createPublicKey({ key: jwk, format: 'jwk' });
   } catch (thrown) {

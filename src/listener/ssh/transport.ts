@@ -1,5 +1,5 @@
 /**
- * The SSH transport protocol (RFC 4253, strict key exchange as OpenSSH defines it): versions, key exchanges, then messages both ways.
+ * The SSH transport protocol (RFC 4253): versions, then messages both ways with key exchanges between them.
  * server.ts makes one per connection; auth.ts and channel.ts talk through it.
  */
 
@@ -7,32 +7,11 @@ import { PeerGone, ProtocolError, RsyncError, TimeoutError } from '../../errors.
 import type { Limits } from '../../limits.ts';
 import { ByteReader } from '../../wire/reader.ts';
 import type { Transport } from '../../wire/transport.ts';
-import {
-  type Agreement,
-  encodeKexInit,
-  type KexInit,
-  negotiate,
-  parseKexInit,
-  wantsExtInfo,
-  wantsStrictKex,
-} from './algorithms.ts';
-import { CIPHER_SIZES, type CipherName, createPacketCipher, type PacketCipher } from './ciphers.ts';
-import { encodeMessage, encodeString, encodeUint32, PayloadReader } from './codec.ts';
+import { encodeMessage, encodeString, encodeUint32 } from './codec.ts';
 import { FIRST_UPPER_MESSAGE, MSG } from './constants.ts';
-import type { HostKey } from './ed25519-key.ts';
-import {
-  deriveKey,
-  exchangeHash,
-  type KeyLetter,
-  type KeyMaterial,
-  MAX_CLIENT_SHARE_BYTES,
-  respondToKex,
-} from './kex.ts';
-import type { KexGate } from './kex-gate.ts';
+import { type ExchangeOptions, type KexFacts, KeyExchange } from './key-exchange.ts';
 import { MessageRate } from './message-rate.ts';
 import { PacketReader, PacketWriter } from './packet.ts';
-import { SIGNATURE_ALGORITHMS } from './public-key.ts';
-import { RekeyPolicy } from './rekey.ts';
 
 /** Says nothing about versions; a minus sign would end the name (RFC 4253 4.2). */
 const OUR_VERSION = Buffer.from('SSH-2.0-gokr_rsyncd');
@@ -40,68 +19,60 @@ const OUR_VERSION = Buffer.from('SSH-2.0-gokr_rsyncd');
 /** Version line with its CR but without LF: 255 with both. */
 const MAX_VERSION_BYTES = 254;
 
-export interface TransportOptions {
-  readonly hostKey: HostKey;
-  readonly limits: Readonly<Limits>;
-  readonly kexGate: KexGate;
-}
-
-/** Facts about the connection's algorithms, for the log. */
-export interface KexFacts {
-  readonly kex: string;
-  readonly cipherIn: string;
-  readonly cipherOut: string;
-  readonly isStrict: boolean;
-}
-
 /** One connection's transport layer. */
 export class SshConnection {
-  /** The client's version line, as bytes of printable ASCII; '' before it came. */
-  clientVersion = '';
-  /** The first exchange's algorithms; null before it. */
-  facts: KexFacts | null = null;
   /** Runs when held output may go on. */
   onOutputResumed: () => void = () => {};
   readonly #inner: Transport;
-  readonly #options: TransportOptions;
+  readonly #limits: Readonly<Limits>;
   readonly #source: ByteReader;
   readonly #reader: PacketReader;
   readonly #writer: PacketWriter;
+  readonly #exchange: KeyExchange;
   readonly #rate: MessageRate;
-  readonly #rekey: RekeyPolicy;
   readonly #aborted = Promise.withResolvers<never>();
   #deadline: NodeJS.Timeout | undefined;
   #rekeyDeadline: NodeJS.Timeout | undefined;
-  #sessionId: Buffer | null = null;
-  #isStrict = false;
-  /** No exchange has ended yet. */
-  #isFirstExchange = true;
-  /** From the first KEXINIT to the client's NEWKEYS. */
-  #isExchanging = false;
-  /** Our KEXINIT, until our NEWKEYS is out. */
-  #ourInit: Buffer | null = null;
   /** Messages of the upper layers that wait for the end of a key exchange. */
   #held: Buffer[] = [];
 
-  constructor(inner: Transport, options: TransportOptions) {
+  constructor(inner: Transport, options: ExchangeOptions) {
     this.#inner = inner;
-    this.#options = options;
+    this.#limits = options.limits;
     this.#source = new ByteReader(inner);
     this.#reader = new PacketReader(this.#source, options.limits);
     this.#writer = new PacketWriter(inner);
     this.#rate = new MessageRate(options.limits);
-    this.#rekey = new RekeyPolicy(options.limits);
     this.#aborted.promise.catch(() => {});
+    this.#exchange = new KeyExchange(options, {
+      reader: this.#reader,
+      writer: this.#writer,
+      serverVersion: OUR_VERSION,
+      handleIdle: (payload) => this.#idleMessage(payload),
+      onStarted: () => this.#startRekeyDeadline(),
+      onKeysSent: () => this.#resumeOutput(),
+      onFinished: () => clearTimeout(this.#rekeyDeadline),
+    });
   }
 
-  /** The hash that names this connection; signatures of users cover it. */
+  /** The client's version line: printable ASCII. */
+  get clientVersion(): string {
+    return this.#exchange.clientVersion.toString('latin1');
+  }
+
+  /** The first exchange's algorithms; null before it. */
+  get facts(): KexFacts | null {
+    return this.#exchange.facts;
+  }
+
+  /** The hash that names this connection; signatures of users cover it. Only after the handshake. */
   get sessionId(): Buffer {
-    return this.#sessionId!;
+    return this.#exchange.sessionId!;
   }
 
   /** True during a key exchange, when nothing of the upper layers may be sent. */
   get isOutputHeld(): boolean {
-    return this.#ourInit !== null;
+    return this.#exchange.holdsOutput;
   }
 
   /** Bytes that the kernel has not taken. */
@@ -123,13 +94,21 @@ export class SshConnection {
 
   /**
    * Exchanges versions and keys.
-   * @param onKeysSent runs when what is left to do may take a person: the client shows our fingerprint.
+   * @param onKeysSent runs when the client has all that it needs to show a person our fingerprint.
    */
   async handshake(onKeysSent: () => void): Promise<void> {
     this.#inner.write(Buffer.concat([OUR_VERSION, Buffer.from('\r\n')]));
-    this.#startExchange();
-    this.clientVersion = parseVersion(await this.#source.readUntil(0x0a, MAX_VERSION_BYTES, 'SSH version'));
-    await this.#exchangeKeys(await this.#firstKexInit(), onKeysSent);
+    this.#exchange.start();
+    this.#exchange.clientVersion = parseVersion(await this.#source.readUntil(0x0a, MAX_VERSION_BYTES, 'SSH version'));
+    this.onOutputResumed = onKeysSent;
+    for (let payload = await this.#reader.read(); ; payload = await this.#reader.read()) {
+      if (payload[0] === MSG.KEXINIT) {
+        await this.#exchange.run(payload);
+        this.onOutputResumed = () => {};
+        return;
+      }
+      this.#idleMessage(payload);
+    }
   }
 
   /**
@@ -139,11 +118,11 @@ export class SshConnection {
   async receive(): Promise<Buffer> {
     for (;;) {
       const payload = await this.#reader.read();
-      this.#rekeyIfDue();
+      this.#exchange.startIfDue();
       const type = payload[0]!;
       if (type >= FIRST_UPPER_MESSAGE || type === MSG.SERVICE_REQUEST) return payload;
-      if (type === MSG.KEXINIT) await this.#exchangeKeys(payload);
-      else this.#transportMessage(payload);
+      if (type === MSG.KEXINIT) await this.#exchange.run(payload);
+      else this.#idleMessage(payload);
     }
   }
 
@@ -156,7 +135,7 @@ export class SshConnection {
   /** Queues channel data; only while output is not held. `data` may be reused when this returns. */
   sendData(channel: number, data: Uint8Array, maxPacketBytes: number): void {
     this.#writer.writeData(channel, data, maxPacketBytes);
-    this.#rekeyIfDue();
+    this.#exchange.startIfDue();
   }
 
   /** Answers a message that nobody knows, and counts it. */
@@ -186,7 +165,7 @@ export class SshConnection {
 
   /** Half-closes, lets what is queued go out and reads on until the peer closes, for at most `drainMs`; then closes. */
   async close(): Promise<void> {
-    const { drainMs, drainBytes } = this.#options.limits;
+    const { drainMs, drainBytes } = this.#limits;
     clearTimeout(this.#deadline);
     clearTimeout(this.#rekeyDeadline);
     this.#inner.endWrite();
@@ -202,157 +181,36 @@ export class SshConnection {
     }
   }
 
-  /** The client's first KEXINIT; only messages that mean nothing may come before, and none at all with strict key exchange. */
-  async #firstKexInit(): Promise<Buffer> {
-    for (;;) {
-      const payload = await this.#reader.read();
-      if (payload[0] === MSG.KEXINIT) return payload;
-      this.#transportMessage(payload);
-    }
-  }
-
   #abortAfter(ms: number, what: string): NodeJS.Timeout {
     return setTimeout(() => this.abort(new TimeoutError(`timeout: ${what}`)), ms);
   }
 
-  #startExchange(): void {
-    this.#isExchanging = true;
-    this.#ourInit = encodeKexInit();
-    this.#writer.write(this.#ourInit);
-    // The first one is inside the login's deadline. Later the client answers when it has read what is under way to it.
-    if (!this.#isFirstExchange) {
-      this.#rekeyDeadline = this.#abortAfter(this.#options.limits.outputStallMs, 'the change of keys');
-    }
+  /** The first exchange is inside the login's deadline. Later the client answers when it has read what is under way to it. */
+  #startRekeyDeadline(): void {
+    if (this.#exchange.isFirst) return;
+    this.#rekeyDeadline = this.#abortAfter(this.#limits.outputStallMs, 'the change of keys');
   }
 
-  /** Bytes under the current key, in the busier direction. */
-  get #keyBytes(): number {
-    return Math.max(this.#reader.bytes, this.#writer.bytes);
-  }
-
-  #rekeyIfDue(): void {
-    if (!this.#isExchanging && this.#rekey.isDue(this.#keyBytes)) this.#startExchange();
-  }
-
-  /** One key exchange from the client's KEXINIT to its NEWKEYS. */
-  async #exchangeKeys(clientInit: Buffer, onKeysSent: () => void = () => {}): Promise<void> {
-    const offer = parseKexInit(clientInit);
-    if (this.#isFirstExchange) this.#startStrictness(offer);
-    if (!this.#isExchanging) {
-      this.#rekey.countPeer(this.#keyBytes);
-      this.#startExchange();
-    }
-    const agreement = negotiate(offer, this.#isStrict);
-    if (agreement.dropsGuess) await this.#reader.read();
-    const share = new PayloadReader(await this.#kexMessage(MSG.KEX_INIT));
-    share.byte('message number');
-    const clientShare = share.string('key exchange value', MAX_CLIENT_SHARE_BYTES);
-    share.end('key exchange message');
-    // The gate has no abort: it is entered in turn, within seconds.
-    await this.#options.kexGate.enter();
-    const material = this.#replyToKex(agreement, clientInit, clientShare);
-    this.#finishOutput(agreement, material, this.#isFirstExchange && wantsExtInfo(offer));
-    onKeysSent();
-    const newKeys = await this.#kexMessage(MSG.NEWKEYS);
-    if (newKeys.length !== 1) throw new ProtocolError('SSH: bytes after the end of NEWKEYS');
-    this.#reader.changeKey(derivedCipher(agreement.cipherIn, material, ['A', 'C']), this.#isStrict);
-    this.#rekey.reset();
-    this.#isFirstExchange = false;
-    this.#isExchanging = false;
-    clearTimeout(this.#rekeyDeadline);
-  }
-
-  #startStrictness(offer: KexInit): void {
-    this.#isStrict = wantsStrictKex(offer);
-    // SECURITY: a message slipped in before would shift the sequence numbers behind it (Terrapin).
-    if (this.#isStrict && this.#reader.sequence !== 1) throw new ProtocolError('SSH: KEXINIT is not the first message');
-  }
-
-  /** Computes the secret, signs the exchange and sends our half. */
-  #replyToKex(agreement: Agreement, clientInit: Buffer, clientShare: Buffer): KeyMaterial {
-    const { hostKey } = this.#options;
-    const { share, secret } = respondToKex(agreement.kex, clientShare);
-    const hash = exchangeHash({
-      clientVersion: Buffer.from(this.clientVersion, 'latin1'),
-      serverVersion: OUR_VERSION,
-      clientInit,
-      serverInit: this.#ourInit!,
-      hostKey: hostKey.blob,
-      clientShare,
-      serverShare: share,
-      secret,
-    });
-    const fields = [hostKey.blob, share, hostKey.sign(hash)].map((field) => encodeString(field));
-    this.#writer.write(encodeMessage(MSG.KEX_REPLY, ...fields));
-    return { secret, hash, sessionId: this.#sessionId ?? hash };
-  }
-
-  /** Ends our side of the exchange: from NEWKEYS on the new key, then what was held. */
-  #finishOutput(agreement: Agreement, material: KeyMaterial, sendsExtInfo: boolean): void {
-    this.#writer.write(encodeMessage(MSG.NEWKEYS));
-    this.#writer.changeKey(derivedCipher(agreement.cipherOut, material, ['B', 'D']), this.#isStrict);
-    this.#ourInit = null;
-    this.#sessionId = material.sessionId;
-    this.facts ??= { ...agreement, isStrict: this.#isStrict };
-    if (sendsExtInfo) this.#writer.write(encodeExtInfo());
+  #resumeOutput(): void {
     for (const payload of this.#held.splice(0)) this.#writer.write(payload);
     this.onOutputResumed();
   }
 
-  /** The next message of a key exchange. */
-  async #kexMessage(type: number): Promise<Buffer> {
-    for (;;) {
-      const payload = await this.#reader.read();
-      if (payload[0] === type) return payload;
-      // SECURITY: with strict key exchange nothing but the exchange itself may pass before the first NEWKEYS.
-      const isBare = this.#isStrict && this.#isFirstExchange && payload[0] !== MSG.DISCONNECT;
-      if (isBare || payload[0]! >= MSG.SERVICE_REQUEST) {
-        throw new ProtocolError('SSH: unexpected message during the key exchange', { code: 'ssh-kex' });
-      }
-      this.#transportMessage(payload);
-    }
-  }
-
-  /** Messages that any party may send at any time (RFC 4253 11). */
-  #transportMessage(payload: Buffer): void {
-    switch (payload[0]) {
-      case MSG.DISCONNECT:
-        throw new PeerGone('disconnected by the SSH client');
-      case MSG.IGNORE:
-      case MSG.UNIMPLEMENTED:
-      case MSG.DEBUG:
-      case MSG.EXT_INFO:
-        this.countIdle();
-        return;
-      default:
-        if (this.#isFirstExchange || payload[0]! >= MSG.KEXINIT) throw new ProtocolError('SSH: message out of place');
-        this.refuseUnknown();
-    }
+  /** Messages that may come at any time (RFC 4253 11). */
+  #idleMessage(payload: Buffer): void {
+    const type = payload[0]!;
+    if (type === MSG.DISCONNECT) throw new PeerGone('disconnected by the SSH client');
+    const isKnown = type === MSG.IGNORE || type === MSG.UNIMPLEMENTED || type === MSG.DEBUG;
+    if (isKnown || (type === MSG.EXT_INFO && !this.#exchange.isFirst)) this.countIdle();
+    else if (this.#exchange.isFirst || type >= MSG.KEXINIT) throw new ProtocolError('SSH: message out of place');
+    else this.refuseUnknown();
   }
 }
 
-function parseVersion(line: Buffer): string {
+function parseVersion(line: Buffer): Buffer {
   const text = line.toString('latin1').replace(/\r$/, '');
-  if (!/^SSH-2\.0-[\x20-\x7e]+$/.test(text))
+  if (!/^SSH-2\.0-[\x20-\x7e]+$/.test(text)) {
     throw new ProtocolError('SSH: not an SSH 2.0 client', { code: 'ssh-version' });
-  return text;
-}
-
-/** Which signatures of users we verify (RFC 8308 3.1); without it OpenSSH would not use RSA keys. */
-function encodeExtInfo(): Buffer {
-  return encodeMessage(
-    MSG.EXT_INFO,
-    encodeUint32(1),
-    encodeString('server-sig-algs'),
-    encodeString(SIGNATURE_ALGORITHMS.join(',')),
-  );
-}
-
-function derivedCipher(
-  name: CipherName,
-  material: KeyMaterial,
-  letters: readonly [KeyLetter, KeyLetter],
-): PacketCipher {
-  const { keyBytes, ivBytes } = CIPHER_SIZES[name];
-  return createPacketCipher(name, deriveKey(material, letters[1], keyBytes), deriveKey(material, letters[0], ivBytes));
+  }
+  return Buffer.from(text, 'latin1');
 }

@@ -10,6 +10,7 @@ import type { ServerOptions } from '../../../src/options/server-options.ts';
 import { TimeSlice } from '../../../src/slice.ts';
 import type { TransferContext } from '../../../src/transfer/context.ts';
 import { DeltaState } from '../../../src/transfer/delta.ts';
+import { PlainTokens } from '../../../src/transfer/tokens.ts';
 import { ModuleView, openModuleRoot } from '../../../src/vfs/module-root.ts';
 import {
   CF_AVOID_XATTR_OPTIM,
@@ -157,8 +158,9 @@ export async function makeSession(plan: ContextPlan): Promise<SessionFixture> {
         sums: await acquireTransferSums(variant, seed),
         ndxDecoder: new NdxDecoder(protocol),
         delta: new DeltaState(),
-        compression: null,
-        tokens: null,
+        plainTokens: new PlainTokens(writer),
+        compressedTokens: null,
+        skipCompress: { matches: () => false },
         openNoatime: false,
         bytesReceived: () => 0,
         onFileSent: () => {},

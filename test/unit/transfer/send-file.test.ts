@@ -32,6 +32,7 @@ afterEach(() => {
 const WHOLE: SumHead = { count: 0, blockLength: 0, strongLength: 0, remainder: 0 };
 const PLAN: Omit<SendPlan, 'blockSums'> = {
   request: { ndx: 1, iflags: 0xa000, basisType: 0x80, xname: null },
+  name: Buffer.from('f'),
   appends: false,
   isRedo: false,
 };

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { putEndOfTokens, putLiteral, putMatch, reserveLiteral } from '../../../src/transfer/tokens.ts';
+import { PlainTokens, reserveLiteral } from '../../../src/transfer/tokens.ts';
 import { CHUNK_SIZE } from '../../../src/wire/constants.ts';
 import { hex } from '../support/bytes.ts';
 import { StreamDecoder } from '../support/list-decoder.ts';
@@ -10,18 +10,19 @@ const decoder = (bytes: Buffer) => new StreamDecoder(bytes, { protocol: 31, comp
 describe('plain tokens', () => {
   it('are literals, matches and an end', () => {
     const bytes = written((writer) => {
-      putLiteral(writer, Buffer.from('ab'));
-      putMatch(writer, 0);
-      putMatch(writer, 2 ** 31 - 2);
-      putLiteral(writer, Buffer.alloc(0));
+      const tokens = new PlainTokens(writer);
+      tokens.literal(Buffer.from('ab'));
+      tokens.match(0);
+      tokens.match(2 ** 31 - 2);
+      tokens.literal(Buffer.alloc(0));
       reserveLiteral(writer, 3).set(Buffer.from('xyz'));
-      putEndOfTokens(writer);
+      tokens.end();
     });
     expect(bytes).toEqual(hex('02000000 "ab" | ffffffff | 01000080 | 03000000 "xyz" | 00000000'));
   });
 
   it('of an empty file are the end alone', () => {
-    expect(written(putEndOfTokens)).toEqual(hex('00000000'));
+    expect(written((writer) => new PlainTokens(writer).end())).toEqual(hex('00000000'));
   });
 
   it.each([CHUNK_SIZE - 1, CHUNK_SIZE, CHUNK_SIZE + 1, 5 * CHUNK_SIZE, 200_001])(
@@ -29,8 +30,9 @@ describe('plain tokens', () => {
     (length) => {
       const data = Buffer.from(Uint8Array.from({ length }, (_, i) => i % 253));
       const bytes = written((writer) => {
-        putLiteral(writer, data);
-        putEndOfTokens(writer);
+        const tokens = new PlainTokens(writer);
+        tokens.literal(data);
+        tokens.end();
       });
       const pieces = decoder(bytes).tokens() as Buffer[];
       expect(Math.max(...pieces.map((piece) => piece.length))).toBeLessThanOrEqual(32768);
