@@ -13,12 +13,6 @@ export interface Difference {
 
 export const DIFFERENCES: readonly Difference[] = [
   {
-    reason:
-      'A followed link that leaves the module has no referent for us; the reference lists it and fails to open it.',
-    applies: (asked) => asked.args.some((arg) => arg === '-rL' || arg === '--copy-unsafe-links'),
-    explains: /links\/(absolute|out-of-tree|out-and-in)|Number of files: |Total file size: /,
-  },
-  {
     reason: 'With protocol 27 the reference sends -U in a form on which its own client ends with code 22; ours works.',
     applies: (asked, protocol) => asked.module === 'times' && protocol === 27,
     explains: /./,

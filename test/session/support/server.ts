@@ -65,7 +65,7 @@ export class Server {
     this.#child.on('close', (exitCode, signal) => {
       const stdout = Buffer.concat(this.#stdout).toString();
       this.#end = { exitCode, signal, stdout, stderr: `${this.#lines.join('\n')}\n` };
-      this.#wake();
+      this.#notify();
     });
     this.#child.on('error', (error) => this.#addLine(String(error)));
   }
@@ -133,6 +133,10 @@ export class Server {
   #addLine(line: string): void {
     this.#lines.push(line);
     if (line.startsWith('{')) this.#logged.push(JSON.parse(line) as LogLine);
+    this.#notify();
+  }
+
+  #notify(): void {
     const wake = this.#wake;
     this.#wake = () => {};
     wake();
