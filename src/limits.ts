@@ -92,6 +92,17 @@ export interface Limits {
   fileMessages: number;
   /** Hard-link groups of one session (B-13g). */
   hardLinks: number;
+  /** Value of one extended attribute (B-13g); Linux itself allows no more than the default. */
+  xattrValueBytes: number;
+  /** Values of all extended attributes of one entry (B-13g). They are read one after the other, only their sums are kept. */
+  xattrEntryBytes: number;
+  /**
+   * Distinct attribute lists, and of each kind of ACL, that one session remembers so as to send each once (B-13g). Later
+   * ones are sent every time; an entry costs about 100 bytes.
+   */
+  xattrLists: number;
+  /** Names of the attributes whose values were left out of the list, all that a session keeps of them (B-13g). Equal sets count once. */
+  xattrNameBytes: number;
   /** Block sums kept for one file (B-16); more are read and ignored. */
   blockSums: number;
   /** Bytes of block sums kept for one file (B-16). */
@@ -207,6 +218,10 @@ export const DEFAULT_LIMITS: Readonly<Limits> = Object.freeze({
   linkHops: 40,
   fileMessages: 100,
   hardLinks: 5_000_000,
+  xattrValueBytes: 64 * KIB,
+  xattrEntryBytes: 64 * MIB,
+  xattrLists: 100_000,
+  xattrNameBytes: 16 * MIB,
   blockSums: 2_000_000,
   blockSumBytes: 64 * MIB,
   blockSumsRefused: 2 ** 30,

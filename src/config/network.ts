@@ -59,7 +59,7 @@ export function addressBytes(text: string): Uint8Array | null {
 }
 
 /** A copy of the address with all bits behind the prefix cleared. */
-function maskBytes(bytes: Uint8Array, prefix: number): Uint8Array {
+export function maskBytes(bytes: Uint8Array, prefix: number): Uint8Array {
   return bytes.map((byte, index) => {
     const bits = Math.min(8, Math.max(0, prefix - index * 8));
     return byte & (0xff << (8 - bits));

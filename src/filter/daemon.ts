@@ -33,19 +33,24 @@ export function patternsOfFile(content: Buffer): Buffer[] {
 /** One module's list: first match wins, sides (`s`, `r`, `P`, `R`) do not matter. Immutable after construction. */
 export class DaemonFilter implements ModuleFilter {
   readonly isEmpty: boolean;
+  readonly hasXattrRules: boolean;
   readonly #rules: readonly NameRule[];
+  readonly #xattrRules: readonly NameRule[];
   readonly #target = new NameTarget(NOTHING, 256);
   readonly #meter: StepMeter;
 
   /** @throws ConfigError naming the list and the rule when a rule is wrong or a merge rule. */
   constructor(lists: DaemonFilterRules, limits: Pick<StepLimits, 'wildmatchStepsPerByte'>) {
-    this.#rules = [
+    const rules = [
       { key: 'filter', rules: lists.filter, parse: parseModernRule },
       { key: 'include_from', rules: lists.includeFrom, parse: parseInclude },
       { key: 'include', rules: lists.include, parse: parseInclude },
       { key: 'exclude_from', rules: lists.excludeFrom, parse: parseExclude },
       { key: 'exclude', rules: lists.exclude, parse: parseExclude },
-    ].reduce(addList, []);
+    ].reduce(addList, [] as NameRule[]);
+    this.#rules = rules.filter((rule) => !rule.forXattrs);
+    this.#xattrRules = rules.filter((rule) => rule.forXattrs);
+    this.hasXattrRules = this.#xattrRules.length > 0;
     this.isEmpty = this.#rules.every((rule) => rule.shows);
     // One name must be cheap; the operator's rules may cost a session as much as they like.
     this.#meter = new StepMeter({ ...limits, filterStepsPerName: Number.POSITIVE_INFINITY });
@@ -54,11 +59,12 @@ export class DaemonFilter implements ModuleFilter {
   /** @throws LimitError `wildmatchStepsPerByte`: a rule that cannot be decided must not show the name. */
   hides(path: Buffer, isDirectory: boolean): boolean {
     if (this.isEmpty || path.length === 0) return false;
-    this.#target.set(path, isDirectory);
-    for (const rule of this.#rules) {
-      if (rule.applies(this.#target, this.#meter)) return !rule.shows;
-    }
-    return false;
+    return this.#isHiddenBy(this.#rules, path, isDirectory);
+  }
+
+  /** @throws LimitError as `hides`. */
+  hidesXattr(name: Buffer): boolean {
+    return this.#isHiddenBy(this.#xattrRules, name, false);
   }
 
   /**
@@ -73,6 +79,14 @@ export class DaemonFilter implements ModuleFilter {
       if (this.hides(path.subarray(0, at), true)) return true;
     }
     return this.hides(path, isDirectory);
+  }
+
+  #isHiddenBy(rules: readonly NameRule[], name: Buffer, isDirectory: boolean): boolean {
+    this.#target.set(name, isDirectory);
+    for (const rule of rules) {
+      if (rule.applies(this.#target, this.#meter)) return !rule.shows;
+    }
+    return false;
   }
 }
 
@@ -97,7 +111,7 @@ function addList(known: NameRule[], list: KeyedList): NameRule[] {
     const rule = parseConfigured(list, index, Buffer.from(line));
     if (rule.action === 'clear') rules = [];
     else if (rule.cvs) rules.push(...CVS_PATTERNS.map((pattern) => bind({ ...rule, pattern })));
-    else if (!rule.xattr) rules.push(bind(rule));
+    else rules.push(bind(rule));
   }
   return rules;
 }
@@ -123,8 +137,7 @@ function parseOrExplain(list: KeyedList, line: Buffer, place: string): RuleText 
 
 /** An exclude rule ending in a slash hides the contents, too: they may be asked for by name (trap 30). */
 function bind(rule: RuleText): NameRule {
-  const shows = rule.action === 'show';
   const endsInSlash = rule.pattern.length > 1 && rule.pattern.at(-1) === SLASH;
-  const pattern = endsInSlash && !shows ? Buffer.concat([rule.pattern, CONTENTS]) : rule.pattern;
-  return new NameRule(new NamePattern(pattern, true), shows, rule.negated);
+  const pattern = endsInSlash && rule.action !== 'show' ? Buffer.concat([rule.pattern, CONTENTS]) : rule.pattern;
+  return new NameRule(new NamePattern(pattern, true), rule);
 }

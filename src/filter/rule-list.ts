@@ -25,13 +25,16 @@ const SLASH_BYTES = Buffer.from('/');
 export class NameRule {
   /** What a match means: include or exclude. */
   readonly shows: boolean;
+  /** Modifier `x`: the rule is about names of extended attributes and never about files. */
+  readonly forXattrs: boolean;
   readonly #pattern: NamePattern;
   readonly #negated: boolean;
 
-  constructor(pattern: NamePattern, shows: boolean, negated: boolean) {
+  constructor(pattern: NamePattern, rule: Pick<RuleText, 'action' | 'negated' | 'xattr'>) {
     this.#pattern = pattern;
-    this.shows = shows;
-    this.#negated = negated;
+    this.shows = rule.action === 'show';
+    this.forXattrs = rule.xattr;
+    this.#negated = rule.negated;
   }
 
   /**
@@ -161,7 +164,7 @@ export class RuleListBuilder {
     if (rule.action === 'dirMerge') this.#pushDirMerge(rule, format);
     else if (rule.action === 'merge') this.#addFile(rule, format, origin, depth);
     else if (rule.cvs) this.#pushCvs(rule, format);
-    else if (!rule.xattr) this.#pushName(rule, format);
+    else this.#pushName(rule, format);
   }
 
   #clear(): void {
@@ -181,7 +184,7 @@ export class RuleListBuilder {
       absolute = true;
       if (directory.length > 0) pattern = Buffer.concat([SLASH_BYTES, directory, pattern]);
     }
-    this.#rules.push(new NameRule(new NamePattern(pattern, absolute), rule.action === 'show', rule.negated));
+    this.#rules.push(new NameRule(new NamePattern(pattern, absolute), rule));
   }
 
   #pushCvs(rule: RuleText, format: MergeFormat): void {

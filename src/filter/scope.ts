@@ -48,12 +48,14 @@ export class DirectoryScope implements FilterScope {
   readonly #merges: readonly DirMerge[];
   /** What each merge rule stands for here, by slot; null in the transfer root's scope before any directory was entered. */
   readonly #sublists: readonly (Sublist | null)[] | null;
+  /** Null until somebody asks: most sessions never do. */
+  #hasXattrRules: boolean | null = null;
 
   constructor(context: ScopeContext, merges: readonly DirMerge[], sublists: readonly (Sublist | null)[] | null = null) {
     this.#context = context;
     this.#merges = merges;
     this.#sublists = sublists;
-    this.isEmpty = context.rules.every((rule) => rule instanceof NameRule && rule.shows);
+    this.isEmpty = context.rules.every((rule) => rule instanceof NameRule && (rule.shows || rule.forXattrs));
   }
 
   /**
@@ -77,29 +79,43 @@ export class DirectoryScope implements FilterScope {
   /** @throws LimitError `wildmatchStepsPerByte`, `filterStepsPerName`. */
   hides(name: Buffer, isDirectory: boolean): boolean {
     if (this.isEmpty) return false;
+    return this.#hides(name, isDirectory, false);
+  }
+
+  get hasXattrRules(): boolean {
+    this.#hasXattrRules ??= [this.#context.rules, ...rulesOfFiles(this.#sublists ?? [])].some(holdsXattrRule);
+    return this.#hasXattrRules;
+  }
+
+  /** @throws LimitError as `hides`. */
+  hidesXattr(name: Buffer): boolean {
+    return this.hasXattrRules && this.#hides(name, false, true);
+  }
+
+  #hides(name: Buffer, isDirectory: boolean, isXattr: boolean): boolean {
     const { target, meter, rules } = this.#context;
     meter.beginName();
     target.set(name, isDirectory);
-    return this.#verdict(rules) === HIDDEN;
+    return this.#verdict(rules, isXattr) === HIDDEN;
   }
 
   /** First match wins; a merge rule stands for its own rules, nearest directory first. */
-  #verdict(rules: readonly ListedRule[]): number {
+  #verdict(rules: readonly ListedRule[], isXattr: boolean): number {
     const { target, meter } = this.#context;
     for (const rule of rules) {
       if (rule instanceof NameRule) {
-        if (rule.applies(target, meter)) return rule.shows ? SHOWN : HIDDEN;
+        if (rule.forXattrs === isXattr && rule.applies(target, meter)) return rule.shows ? SHOWN : HIDDEN;
         continue;
       }
-      const verdict = this.#sublistVerdict(rule);
+      const verdict = this.#sublistVerdict(rule, isXattr);
       if (verdict !== UNDECIDED) return verdict;
     }
     return UNDECIDED;
   }
 
-  #sublistVerdict(merge: DirMerge): number {
+  #sublistVerdict(merge: DirMerge, isXattr: boolean): number {
     for (let sublist = this.#sublists?.[merge.slot] ?? null; sublist; sublist = sublist.parent) {
-      const verdict = this.#verdict(sublist.rules);
+      const verdict = this.#verdict(sublist.rules, isXattr);
       if (verdict !== UNDECIDED) return verdict;
     }
     return UNDECIDED;
@@ -139,4 +155,15 @@ export class DirectoryScope implements FilterScope {
     if (builder.rules.length === 0) return parent;
     return { rules: builder.rules, parent, count: builder.count + (parent?.count ?? 0) };
   }
+}
+
+/** The rule lists of merge files in force, nearest directory first. */
+function* rulesOfFiles(sublists: readonly (Sublist | null)[]): Generator<readonly ListedRule[]> {
+  for (const first of sublists) {
+    for (let sublist = first; sublist; sublist = sublist.parent) yield sublist.rules;
+  }
+}
+
+function holdsXattrRule(rules: readonly ListedRule[]): boolean {
+  return rules.some((rule) => rule instanceof NameRule && rule.forXattrs);
 }

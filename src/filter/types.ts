@@ -21,6 +21,10 @@ export interface FilterScope {
    * @param name wire name as it would stand in the file list, without leading slash.
    */
   hides(name: Buffer, isDirectory: boolean): boolean;
+  /** True when a rule with the modifier `x` is in force: such rules replace the usual choice of attributes. */
+  readonly hasXattrRules: boolean;
+  /** True when the rules with the modifier `x` hide an extended attribute of this name. */
+  hidesXattr(name: Buffer): boolean;
 }
 
 /** A whole filter list, ready for the arguments of one session. */
@@ -40,4 +44,7 @@ export interface ModuleFilter {
   hides(path: Buffer, isDirectory: boolean): boolean;
   /** True when a rule hides the entry or one of the directories above it. */
   hidesWithParents(path: Buffer, isDirectory: boolean): boolean;
+  /** As in FilterScope. */
+  readonly hasXattrRules: boolean;
+  hidesXattr(name: Buffer): boolean;
 }

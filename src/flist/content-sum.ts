@@ -1,13 +1,12 @@
 /** The whole-file sum that `-c` puts into the list (2-file-list.md 2.7). */
 
-import { FileError, VanishedError } from '../errors.ts';
-import { ENOENT, errnoText } from '../vfs/errno.ts';
-import { resolvedPath } from '../vfs/module-root.ts';
+import { FileError } from '../errors.ts';
 import type { OpenFile } from '../vfs/open-file.ts';
 import { acquireChunk, releaseChunk } from '../wire/chunk.ts';
 import { breathe, type ListContext } from './context.ts';
 import type { SourceDirectory } from './entry.ts';
 import type { Examined } from './examine.ts';
+import { locateListed } from './locate.ts';
 
 /** Files up to this size are read in one tick: the thread pool would cost more than the read. */
 const SMALL_FILE = 128 * 1024;
@@ -56,11 +55,7 @@ export function openListed(
   name: Buffer,
   how: { readonly isFollowed: boolean; readonly noatime: boolean },
 ): OpenFile {
-  const { view, module } = context;
-  if (!how.isFollowed) return view.openFile(source.directory, name, how.noatime);
-  const resolved = view.resolve(source.directory, name, true);
-  // SECURITY: the link may have been aimed at a hidden file since it was listed.
-  if (module.filter.hidesWithParents(resolvedPath(resolved), false)) throw new VanishedError(errnoText(ENOENT));
   // A link that leads to the module root is no file: opening `.` there reports it.
-  return view.openFile(resolved.directory, resolved.name ?? Buffer.from('.'), how.noatime);
+  const place = locateListed(context, source, name, { isFollowed: how.isFollowed, isDirectory: false });
+  return context.view.openFile(place.directory, place.name, how.noatime);
 }

@@ -4,6 +4,7 @@ import type { FilterScope } from '../filter/types.ts';
 import type { FileStats } from '../vfs/module-root.ts';
 import type { DirectoryPath } from '../vfs/path.ts';
 import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK } from '../wire/constants.ts';
+import type { EntryAttributes } from './attributes.ts';
 
 /** A directory whose entries are (or were) put into the list. */
 export interface SourceDirectory {
@@ -51,6 +52,8 @@ export interface FileEntry {
   checksum: Buffer | null;
   /** One of CONTENT_*, for directories. */
   content: number;
+  /** ACLs and extended attributes; null without `-A` and `-X`, and for a missing argument. */
+  attributes: EntryAttributes | null;
 }
 
 export function newEntry(): FileEntry {
@@ -71,12 +74,13 @@ export function newEntry(): FileEntry {
     linkTarget: null,
     checksum: null,
     content: CONTENT_NONE,
+    attributes: null,
   };
 }
 
 const NANOSECONDS = 1_000_000_000n;
 
-/** Sets every attribute that comes from lstat; name, link target, checksum and content are the caller's. */
+/** Sets every attribute that comes from lstat; name, link target, checksum, content and attributes are the caller's. */
 export function fillFromStats(entry: FileEntry, stats: FileStats): void {
   const mtimeSec = floorDivide(stats.mtimeNs);
   entry.mode = Number(stats.mode);
@@ -91,6 +95,7 @@ export function fillFromStats(entry: FileEntry, stats: FileStats): void {
   entry.linkTarget = null;
   entry.checksum = null;
   entry.content = CONTENT_NONE;
+  entry.attributes = null;
   const special = isDeviceMode(entry.mode) || isSpecialMode(entry.mode);
   // Devices and specials have no size on the wire (2-file-list.md 2.2).
   entry.sizeBytes = special ? 0 : Number(stats.size);

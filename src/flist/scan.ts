@@ -3,6 +3,7 @@
 import { FileError, LimitError, VanishedError } from '../errors.ts';
 import { joinPath } from '../vfs/path.ts';
 import { IOERR_GENERAL, IOERR_VANISHED } from '../wire/constants.ts';
+import type { AttributeLists } from './attributes.ts';
 import { digestOf } from './content-sum.ts';
 import { breathe, type ListContext } from './context.ts';
 import type { EntryEncoder } from './encode.ts';
@@ -29,6 +30,7 @@ const MUNGED_PREFIX = Buffer.from('/rsyncd-munged/');
 export class ListScanner {
   readonly #context: ListContext;
   readonly #encoder: EntryEncoder;
+  readonly #attributes: AttributeLists | null;
   readonly #entry: FileEntry = newEntry();
   /** Names of the list being built, kept only where several sources may repeat one. */
   #seenNames: Set<string> | null = null;
@@ -37,9 +39,11 @@ export class ListScanner {
   /** Sum of the lengths of regular files and links (3-transfer.md 8.2). */
   totalSizeBytes = 0;
 
-  constructor(context: ListContext, encoder: EntryEncoder) {
+  /** @param attributes null without `-A` and `-X`. */
+  constructor(context: ListContext, encoder: EntryEncoder, attributes: AttributeLists | null) {
     this.#context = context;
     this.#encoder = encoder;
+    this.#attributes = attributes;
   }
 
   /** Prepares for a list whose entries may repeat names: repeated files are kept out of hard-link groups (2-file-list.md 2.6). */
@@ -65,16 +69,20 @@ export class ListScanner {
   /**
    * Sends one entry that passed every filter.
    * @param content CONTENT_* for directories.
+   * @returns false, with the message sent, when its attributes could not be read: it is left out, and all below it.
    */
   async send(
     list: FileList,
     source: SourceDirectory,
     name: Buffer,
     what: { examined: Examined; content: number },
-  ): Promise<void> {
+  ): Promise<boolean> {
     const { examined } = what;
+    const attributes = await this.#attributes?.read(source, name, examined);
+    if (attributes === null) return false;
     const entry = this.#entry;
     fillFromStats(entry, examined.stats);
+    entry.attributes = attributes ?? null;
     entry.name = wireNameOf(source, name);
     entry.content = what.content;
     const { outgoingChmod } = this.#context.module;
@@ -86,6 +94,7 @@ export class ListScanner {
       entry.checksum = await digestOf(this.#context, source, name, examined);
     }
     this.#put(list, source, name, examined.isFollowed);
+    return true;
   }
 
   /** Sends the placeholder of a missing argument (--delete-missing-args). */
@@ -121,6 +130,7 @@ export class ListScanner {
     }
     this.#encoder.put(entry, list.start, list.count);
     list.push(entry, source, name, isFollowed);
+    if (this.#attributes !== null) list.noteXattrs(this.#attributes.put(entry));
   }
 
   async #names(source: SourceDirectory): Promise<Buffer[]> {
@@ -154,7 +164,8 @@ export class ListScanner {
     const descends = options.recurse && !isMountPoint;
     const sources = descends ? this.#enterListed(source, name, examined) : [];
     if (sources === null) return null;
-    await this.send(list, source, name, { examined, content: descends ? CONTENT_LISTED : CONTENT_NONE });
+    const content = descends ? CONTENT_LISTED : CONTENT_NONE;
+    if (!(await this.send(list, source, name, { examined, content }))) return null;
     const listed: ListedDirectory = { wireName, sources, tails: [], number: -1 };
     list.addDirectory(listed);
     return listed;

@@ -21,6 +21,7 @@ import type { Limits } from '../limits.ts';
 import { EINVAL, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR, errnoText, toFileError } from './errno.ts';
 import { OpenFile } from './open-file.ts';
 import { DirectoryPath, isDotDot, joinPath, splitPath } from './path.ts';
+import type { XattrCalls } from './xattrs.ts';
 
 /** Attributes with nanoseconds and 64-bit numbers. */
 export type FileStats = BigIntStats;
@@ -73,13 +74,18 @@ export class ModuleView {
   readonly root = DirectoryPath.root();
   readonly #rootFd: number;
   readonly #limits: Limits;
+  readonly #xattrs: XattrCalls | null;
   readonly #held: HeldDirectory[] = [];
   #closed = false;
 
-  /** @param rootFd descriptor of the module root; stays the caller's. */
-  constructor(rootFd: number, limits: Limits) {
+  /**
+   * @param rootFd descriptor of the module root; stays the caller's.
+   * @param xattrs null where the module does not serve extended attributes: then nobody may ask for them.
+   */
+  constructor(rootFd: number, limits: Limits, xattrs: XattrCalls | null = null) {
     this.#rootFd = rootFd;
     this.#limits = limits;
+    this.#xattrs = xattrs;
   }
 
   /** Attributes of an entry, of the link itself when it is one. @throws FileError, VanishedError */
@@ -110,6 +116,21 @@ export class ModuleView {
     } catch (thrown) {
       throw toFileError(thrown);
     }
+  }
+
+  /** Names of an entry's extended attributes, of the link's own when it is one. @throws FileError, VanishedError */
+  xattrNames(directory: DirectoryPath, name: Buffer): Buffer[] {
+    return this.#xattrCalls.names(this.#entryPath(directory, name));
+  }
+
+  /** Value of an extended attribute, null when there is none. @throws FileError, VanishedError */
+  xattr(directory: DirectoryPath, name: Buffer, attribute: Buffer): Buffer | null {
+    return this.#xattrCalls.value(this.#entryPath(directory, name), attribute, this.#limits.xattrValueBytes);
+  }
+
+  get #xattrCalls(): XattrCalls {
+    if (this.#xattrs === null) throw new Bug('extended attributes of a module that does not serve them');
+    return this.#xattrs;
   }
 
   /** Names in a directory, in its own order, without `.` and `..`. @throws FileError */

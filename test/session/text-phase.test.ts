@@ -4,7 +4,6 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { hasRoot } from '../setup/clients.ts';
-import { Peer } from './support/peer.ts';
 import { judge, openStage, type Stage, type Verdict } from './support/stage.ts';
 import { enter, greeting, pullArguments } from './support/wire.ts';
 
@@ -14,7 +13,11 @@ const GREETING = greeting().toString();
 const refused = (outcome: string, tells: RegExp): Verdict => ({ outcome, tells });
 
 const GREETINGS: readonly Case[] = [
-  ['a request of another protocol', 'GET / HTTP/1.0\n', refused('access:greeting', /^@ERROR: protocol startup error$/m)],
+  [
+    'a request of another protocol',
+    'GET / HTTP/1.0\n',
+    refused('access:greeting', /^@ERROR: protocol startup error$/m),
+  ],
   ['an empty line', '\n', refused('access:greeting', /protocol startup error/)],
   ['a lower-case greeting', '@rsyncd: 31.0\n', refused('access:greeting', /protocol startup error/)],
   ['a negative version', '@RSYNCD: -31.0\n', refused('access:greeting', /protocol startup error/)],
@@ -22,12 +25,20 @@ const GREETINGS: readonly Case[] = [
   ['a version that falls back to 26', '@RSYNCD: 27.1\n', refused('access:protocol', /protocol version mismatch/)],
   ['a version beyond 40', '@RSYNCD: 41.0 md5\n', refused('access:protocol', /protocol version mismatch/)],
   ['a version of 400 digits', `@RSYNCD: ${'9'.repeat(400)}.0 md5\n`, refused('access:protocol', /version mismatch/)],
-  ['version 31 without subprotocol', '@RSYNCD: 31\n', refused('access:greeting', /omitted the subprotocol value: @RSYNCD: 31$/m)],
+  [
+    'version 31 without subprotocol',
+    '@RSYNCD: 31\n',
+    refused('access:greeting', /omitted the subprotocol value: @RSYNCD: 31$/m),
+  ],
   ['version 32 without digests', '@RSYNCD: 32.0\n', refused('access:greeting', /omitted the digest name list/)],
   ['a NUL byte', '@RSYNCD: 31\0.0\n', refused('protocol', /^@ERROR: protocol error: NUL byte in the greeting$/m)],
   ['a line of 1023 bytes', `@RSYNCD: 31.0 ${'x'.repeat(1009)}`, refused('protocol', /greeting too long/)],
   ['control bytes', '\x1b[2J\x07\n', refused('access:greeting', /^@ERROR: protocol startup error$/m)],
-  ['a PROXY header', 'PROXY TCP4 10.0.0.1 10.0.0.2 1 873\r\n@RSYNCD: 31.0\npub\n', refused('access:greeting', /startup error/)],
+  [
+    'a PROXY header',
+    'PROXY TCP4 10.0.0.1 10.0.0.2 1 873\r\n@RSYNCD: 31.0\npub\n',
+    refused('access:greeting', /startup error/),
+  ],
   ['the end of the stream', '', { outcome: 'peer-gone', tells: null }],
   ['the end of the stream in the middle of the line', '@RSYNCD: 31', { outcome: 'peer-gone', tells: null }],
 ];
@@ -38,9 +49,17 @@ const MODULE_LINES: readonly Case[] = [
   ['a module with a blank', 'pub \n', refused('access:unknown-module', /Unknown module 'pub '/)],
   ['a module in upper case', 'PUB\n', refused('access:unknown-module', /Unknown module 'PUB'/)],
   ['a path', '../pub\n', refused('access:unknown-module', /Unknown module/)],
-  ['control bytes, which it shows escaped', 'a\x1b[2J\n', refused('access:unknown-module', /^@ERROR: Unknown module 'a\\#033\[2J'$/m)],
-  ['a forged second line, which stays in its line', 'a\x0b@ERROR: b\n', refused('access:unknown-module', /module 'a\\#013@ERROR: b'/)],
-  ['1000 bytes, of which it shows 256', `${'a'.repeat(1000)}\n`, refused('access:unknown-module', /'a{257}\.\.\.'$/m)],
+  [
+    'control bytes, which it shows escaped',
+    'a\x1b[2J\n',
+    refused('access:unknown-module', /^@ERROR: Unknown module 'a\\#033\[2J'$/m),
+  ],
+  [
+    'a forged second line, which stays in its line',
+    'a\x0b@ERROR: b\n',
+    refused('access:unknown-module', /module 'a\\#013@ERROR: b'/),
+  ],
+  ['1000 bytes, of which it shows 256', `${'a'.repeat(1000)}\n`, refused('access:unknown-module', /'a{256}\.\.\.'$/m)],
   ['a name of an object property', '__proto__\n', refused('access:unknown-module', /Unknown module '__proto__'/)],
   ['an unknown command', '#status\n', refused('access:command', /^@ERROR: Unknown command '#status'$/m)],
   ['a command in upper case', '#LIST\n', refused('access:command', /Unknown command '#LIST'/)],
@@ -57,9 +76,17 @@ const earlyInput = (length: string): Case => [
 
 const EARLY_INPUTS: readonly Case[] = [
   ...['0', '-1', '5121', '4294967297', '99999999999999999999', '0x10', '1e3', '', ' 5'].map(earlyInput),
-  ['early input twice', '#early_input=1\nx#early_input=1\nxpub\n', refused('access:command', /Unknown command '#early_input=1'/)],
+  [
+    'early input twice',
+    '#early_input=1\nx#early_input=1\nxpub\n',
+    refused('access:command', /Unknown command '#early_input=1'/),
+  ],
   ['early input that ends too soon', '#early_input=100\nabc', { outcome: 'peer-gone', tells: null }],
-  ['early input of 5120 bytes before an unknown module', `#early_input=5120\n${'\0'.repeat(5120)}no\n`, refused('access:unknown-module', /Unknown module 'no'/)],
+  [
+    'early input of 5120 bytes before an unknown module',
+    `#early_input=5120\n${'\0'.repeat(5120)}no\n`,
+    refused('access:unknown-module', /Unknown module 'no'/),
+  ],
 ];
 
 const failed = refused('access:auth', /^@ERROR: auth failed on module locked$/m);
@@ -104,7 +131,7 @@ describe.skipIf(!hasRoot())('before OK, the daemon', { timeout: 20_000 }, () => 
   it.each(EARLY_INPUTS)('refuses %s', (_title, sent, verdict) => play(Buffer.from(`${GREETING}${sent}`), verdict));
 
   it.each(LOGINS)('refuses a login %s', async (_title, sent, verdict) => {
-    const peer = await Peer.connect(stage.port);
+    const peer = await stage.connect();
     peer.send('@RSYNCD: 31.0 sha256\nlocked\n');
     await peer.untilText('AUTHREQD');
     peer.send(sent);
@@ -113,14 +140,14 @@ describe.skipIf(!hasRoot())('before OK, the daemon', { timeout: 20_000 }, () => 
   });
 
   it('forgets a client that resets the connection', async () => {
-    const peer = await Peer.connect(stage.port);
+    const peer = await stage.connect();
     await peer.untilText('\n');
     peer.reset();
-    expect(await stage.server.sessionEnd(peer.port)).toMatchObject({ outcome: 'peer-gone' });
+    expect(await stage.sessionEnd(peer)).toMatchObject({ outcome: 'peer-gone' });
   });
 
   it('accepts greeting, module line and arguments in one segment', async () => {
-    const peer = await Peer.connect(stage.port);
+    const peer = await stage.connect();
     peer.send(enter('pub'), pullArguments());
     await peer.until((received) => received.length > received.indexOf('OK\n') + 7);
     peer.end();
@@ -128,16 +155,12 @@ describe.skipIf(!hasRoot())('before OK, the daemon', { timeout: 20_000 }, () => 
   });
 
   it('accepts lines that arrive byte by byte and end in CR LF', async () => {
-    const peer = await Peer.connect(stage.port);
+    const peer = await stage.connect();
     for (const byte of Buffer.from(`${GREETING.replace('\n', '\r\n')}pub\r\n`)) await peer.push(Buffer.from([byte]));
     await peer.untilText('@RSYNCD: OK\n');
     peer.end();
     await stage.finish(peer);
   });
 
-  it('writes one line about each of the sessions above, and no other', () => {
-    const ports = stage.server.logged.filter((line) => line.msg === 'session ended').map((line) => line.port);
-    for (const port of ports) expect(stage.server.linesOf(port as number)).toHaveLength(1);
-    expect(stage.server.logged.filter((line) => line.level !== 'info')).toEqual([]);
-  });
+  it('writes one line about each of the sessions above, and no other', () => stage.expectOneLinePerSession());
 });

@@ -165,7 +165,8 @@ export class KeyExchange {
     writer.changeKey(derivedCipher(agreement.cipherOut, material, ['B', 'D']), this.#isStrict);
     this.#ourInit = null;
     this.sessionId = material.sessionId;
-    this.facts ??= { ...agreement, isStrict: this.#isStrict };
+    const { kex, cipherIn, cipherOut } = agreement;
+    this.facts ??= { kex, cipherIn, cipherOut, isStrict: this.#isStrict };
     if (sendsExtInfo) writer.write(encodeExtInfo());
     this.#place.onKeysSent();
   }

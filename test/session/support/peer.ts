@@ -15,6 +15,8 @@ export class Peer {
   #hasEnded = false;
   /** Our port: the session's line in the log carries it. */
   readonly port: number;
+  /** Lines that the server's log had before we came. */
+  logMark = 0;
 
   private constructor(socket: Socket, closesAfterServer: boolean) {
     this.#socket = socket;

@@ -84,10 +84,10 @@ export class Server {
     return this.#lines;
   }
 
-  /** Waits for a log line. @throws Error when the process ends first. */
-  async waitFor(isWanted: (line: LogLine) => boolean): Promise<LogLine> {
+  /** Waits for a log line, from number `since` on. @throws Error when the process ends first. */
+  async waitFor(isWanted: (line: LogLine) => boolean, since = 0): Promise<LogLine> {
     for (;;) {
-      const found = this.#logged.find(isWanted);
+      const found = this.#logged.slice(since).find(isWanted);
       if (found !== undefined) return found;
       if (this.#end !== null) throw new Error(`the daemon ended:\n${this.#end.stderr}`);
       await this.#change();
@@ -100,14 +100,9 @@ export class Server {
     return this.#end;
   }
 
-  /** The last line of the session whose client had `port`. */
-  sessionEnd(port: number): Promise<LogLine> {
-    return this.waitFor((line) => line.port === port && line.msg === 'session ended');
-  }
-
-  /** All lines about the session whose client had `port`. */
-  linesOf(port: number): readonly LogLine[] {
-    return this.#logged.filter((line) => line.port === port);
+  /** The last line of the session whose client had `port`; ports come again, so only lines from `since` on count. */
+  sessionEnd(port: number, since: number): Promise<LogLine> {
+    return this.waitFor((line) => line.port === port && line.msg === 'session ended', since);
   }
 
   kill(signal: NodeJS.Signals): void {

@@ -74,6 +74,7 @@ export class Stage {
   /** Scratch directory; the module `pub` is `pub` in it. */
   readonly dir: string;
   #pulls = 0;
+  #peers = 0;
 
   constructor(server: Server, port: number, dir: string) {
     this.server = server;
@@ -81,9 +82,18 @@ export class Stage {
     this.dir = dir;
   }
 
+  /** @param closesAfterServer as Peer.connect. */
+  async connect(host = '127.0.0.1', closesAfterServer = true): Promise<Peer> {
+    const logMark = this.server.logged.length;
+    const peer = await Peer.connect(this.port, host, closesAfterServer);
+    this.#peers++;
+    peer.logMark = logMark;
+    return peer;
+  }
+
   /** Sends a dialogue at once and waits for the end of the session on both sides. */
   async play(dialogue: Dialogue): Promise<Played> {
-    const peer = await Peer.connect(this.port);
+    const peer = await this.connect();
     peer.send(dialogue.send);
     if (dialogue.ends === true) peer.end();
     return this.finish(peer, dialogue);
@@ -92,9 +102,24 @@ export class Stage {
   /** Waits for the end of a session that a peer has played, and for its one line in the log. */
   async finish(peer: Peer, format: Partial<AnswerFormat> = {}): Promise<Played> {
     const ending = await peer.ended();
-    const line = await this.server.sessionEnd(peer.port);
+    const line = await this.sessionEnd(peer);
     const answer = readAnswer(peer.received, { protocol: USUAL_PROTOCOL, ...format });
     return { answer, ending, line };
+  }
+
+  /** The line that the log has about the session of a peer. */
+  sessionEnd(peer: Peer): Promise<LogLine> {
+    return this.server.sessionEnd(peer.port, peer.logMark);
+  }
+
+  /** The log must hold one line for each session since the start, and nothing else. */
+  async expectOneLinePerSession(): Promise<void> {
+    const started = this.server.logged.findIndex((line) => line.msg === 'listening');
+    const sessions = this.#peers + this.#pulls;
+    await this.server.waitFor(() => this.server.logged.length > started + sessions);
+    const lines = this.server.logged.slice(started + 1);
+    expect(lines.filter((line) => line.msg !== 'session ended' || line.level !== 'info')).toEqual([]);
+    expect(lines).toHaveLength(sessions);
   }
 
   /** Plays a dialogue and judges what came of it. */
