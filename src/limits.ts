@@ -127,6 +127,8 @@ export interface Limits {
   sendsPerFile: number;
   /** Attribute reports per file (B-20). */
   reportsPerFile: number;
+  /** Keep-alives and deletion counts between the statistics and the client's goodbye; a real client sends one or two a minute. */
+  goodbyeItems: number;
   /** Name in a request's extra field (B-20). */
   xnameBytes: number;
   /** A message frame, other than data, from the client (B-24). */
@@ -234,6 +236,7 @@ export const DEFAULT_LIMITS: Readonly<Limits> = Object.freeze({
   compressionJobs: 3,
   sendsPerFile: 2,
   reportsPerFile: 4,
+  goodbyeItems: 1000,
   xnameBytes: 4095,
   messageBytes: 5119,
   messagesPerSecond: 1000,

@@ -2,9 +2,11 @@
 
 import { homedir } from 'node:os';
 import { checkText } from './cli/check.ts';
+import { convertConfig } from './cli/convert.ts';
 import { type Command, parseCommandLine } from './cli/options.ts';
 import { serve } from './cli/serve.ts';
 import { helpText, versionText } from './cli/usage.ts';
+import type { LoadContext } from './config/config.ts';
 import { readConfig } from './config/load.ts';
 import { EXIT, RsyncError } from './errors.ts';
 
@@ -17,6 +19,12 @@ async function main(argv: readonly string[]): Promise<number> {
     case 'version':
       process.stdout.write(versionText());
       return EXIT.OK;
+    case 'convert': {
+      const { toml, verdicts, exit } = convertConfig(command.file, loadContext());
+      process.stderr.write(verdicts);
+      process.stdout.write(toml);
+      return exit;
+    }
     case 'check':
       process.stdout.write(checkText(configOf(command)));
       return EXIT.OK;
@@ -26,8 +34,15 @@ async function main(argv: readonly string[]): Promise<number> {
 }
 
 function configOf(command: Extract<Command, { flags: unknown }>) {
-  const credentialsDirectory = process.env.CREDENTIALS_DIRECTORY ?? null;
-  return readConfig(command.flags, homedir(), { credentialsDirectory, uid: process.geteuid?.() ?? 0 });
+  return readConfig(command.flags, homedir(), loadContext());
+}
+
+function loadContext(): LoadContext {
+  return {
+    credentialsDirectory: process.env.CREDENTIALS_DIRECTORY ?? null,
+    uid: process.geteuid?.() ?? 0,
+    gid: process.getegid?.() ?? 0,
+  };
 }
 
 try {

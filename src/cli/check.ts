@@ -54,6 +54,7 @@ function moduleLines(module: ModuleConfig): string[] {
     module.mungeSymlinks ? 'munged links are restored' : '',
     module.ignoreNonreadable ? 'unreadable files are hidden' : '',
     module.openNoatime ? 'access times are kept' : '',
+    module.xattrs ? 'extended attributes and ACLs are sent' : '',
   ].filter((text) => text !== '');
   return [
     `module ${module.name}`,

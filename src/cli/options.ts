@@ -18,12 +18,22 @@ interface CliOption {
 export const CLI_OPTIONS = [
   { name: 'daemon', doc: 'serve modules (what this program does anyway)' },
   { name: 'no-detach', doc: 'accepted for rsync; we never detach' },
-  { name: 'config', value: 'FILE', alias: 'gokr.config', doc: 'read this configuration file' },
+  {
+    name: 'config',
+    value: 'FILE',
+    alias: 'gokr.config',
+    doc: 'read this configuration file; FILE.conf is an rsyncd.conf',
+  },
   { name: 'gokr.listen', value: 'ADDR', doc: 'listen on ADDR, as "[::]:873", instead of the configured addresses' },
   { name: 'gokr.modulemap', value: 'NAME=PATH', doc: 'serve the directory PATH as module NAME; repeatable' },
   { name: 'port', value: 'PORT', doc: 'listen on this port instead of the configured one' },
   { name: 'address', value: 'HOST', doc: 'listen on this address instead of the configured one' },
   { name: 'check', doc: 'check the configuration, print what it amounts to, exit' },
+  {
+    name: 'convert-config',
+    value: 'FILE',
+    doc: 'print the rsyncd.conf FILE as TOML, a verdict on each line to standard error; exit 2 if one was refused',
+  },
   { name: 'version', short: 'V', doc: 'print versions and licence, exit' },
   { name: 'help', short: 'h', doc: 'print this text, exit' },
 ] as const satisfies readonly CliOption[];
@@ -32,6 +42,7 @@ export const CLI_OPTIONS = [
 export type Command =
   | { readonly kind: 'help' }
   | { readonly kind: 'version' }
+  | { readonly kind: 'convert'; readonly file: string }
   | { readonly kind: 'check' | 'serve'; readonly flags: ConfigFlags };
 
 /** Values by option name, in the order given; switches hold one empty text per use. */
@@ -129,6 +140,10 @@ export function parseCommandLine(argv: readonly string[]): Command {
   }
   if (given.has('version')) {
     return { kind: 'version' };
+  }
+  const converted = last(given, 'convert-config');
+  if (converted !== null) {
+    return { kind: 'convert', file: converted };
   }
   const flags = {
     file: last(given, 'config'),

@@ -17,7 +17,7 @@ import { dropToNobody } from '../sandbox/identity.ts';
 import { assertReadOnly } from '../sandbox/verify.ts';
 import { OUR_GREETING } from '../session/greeting.ts';
 import { type Daemon, runSession } from '../session/session.ts';
-import { servedModules } from './served-modules.ts';
+import { loadHostTables, servedModules } from './served-modules.ts';
 
 /** Time that running sessions get after the first signal. */
 const SHUTDOWN_GRACE_MS = 5000;
@@ -34,6 +34,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
  */
 export async function serve(config: Config, environment: Environment): Promise<number> {
   await loadChecksums();
+  const tables = await loadHostTables(config);
   const compression = { limiter: new Limiter(config.limits.compressionJobs), lz4: await loadLz4() };
   const logger = createLogger({
     level: config.logLevel,
@@ -46,7 +47,7 @@ export async function serve(config: Config, environment: Environment): Promise<n
   try {
     logger.info(dropToNobody());
     for (const summary of assertReadOnly(config.modules)) logger.info({ ...summary }, 'module is read-only for us');
-    sessions.open(servedModules(config));
+    sessions.open(servedModules(config, tables));
     for (const listener of listeners) logger.info({ address: listener.addressText }, 'listening');
     const signal = await endSignal();
     logger.info({ signal, sessions: sessions.count }, 'stopping');

@@ -41,6 +41,8 @@ export interface ModuleConfig {
   /** rsync's refuse-option syntax, one entry per element. */
   readonly refuseOptions: readonly string[];
   readonly openNoatime: boolean;
+  /** Extended attributes and ACLs are served. */
+  readonly xattrs: boolean;
   /** Name patterns sent uncompressed; null: the built-in list. */
   readonly dontCompress: readonly string[] | null;
   readonly logTransfers: LogTransfers;
@@ -89,4 +91,6 @@ export interface LoadContext {
   readonly credentialsDirectory: string | null;
   /** Secrets must belong to root or to this user. */
   readonly uid: number;
+  /** Our group, which rsyncd.conf's `gid` may name; absent where there are no groups. */
+  readonly gid?: number;
 }

@@ -192,6 +192,7 @@ export function loadModule(at: ModuleSurroundings, section: Section): ModuleConf
     outgoingChmod: loadChmod(source, keyPath(section, 'outgoing_chmod'), values.outgoing_chmod),
     refuseOptions: values.refuse_options,
     openNoatime: values.open_noatime,
+    xattrs: values.xattrs,
     dontCompress: values.dont_compress,
     logTransfers: (values.log_transfers ?? at.logTransfers) as LogTransfers,
   };

@@ -34,7 +34,6 @@ export const NOT_SUPPORTED_YET: {
   module: [
     { key: 'queue' },
     { key: 'bandwidth_limit' },
-    { key: 'xattrs' },
     { key: 'log_transfers', value: 'file' },
     { key: 'file_list_cache' },
     { key: 'generation_file' },

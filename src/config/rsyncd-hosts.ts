@@ -1,7 +1,7 @@
 /** `hosts allow`, `hosts deny` and `proxy protocol hosts` of an rsyncd.conf → our lists of networks in CIDR form. */
 import { ConfigError } from '../errors.ts';
 import { addressBytes, formatNetwork, maskBytes } from './network.ts';
-import { splitNames } from './rsyncd-words.ts';
+import { splitWords } from './rsyncd-words.ts';
 
 /** Leading one bits of a net mask; throws ConfigError without place when it has a hole or is none. */
 function maskLength(entry: string, mask: string, bytes: number): number {
@@ -51,14 +51,9 @@ function parseEntry(entry: string): string {
  * @throws ConfigError without place for host names, wildcards, netgroups, odd masks and a list of commas alone.
  */
 export function parseHosts(text: string): string[] {
-  const entries = splitNames(text).flatMap(splitBlanksToo).map(parseEntry);
+  const entries = splitWords(text.replaceAll(',', ' ')).map(parseEntry);
   if (entries.length === 0) {
     throw new ConfigError(`"${text}" names nobody: leave the parameter out for no restriction`);
   }
   return entries;
-}
-
-/** A leading comma has no meaning here, unlike in lists of users. */
-function splitBlanksToo(part: string): string[] {
-  return part.split(/[ \t]+/);
 }

@@ -71,9 +71,13 @@ export function splitPatterns(text: string): string[] {
   return splitRules(text, (word) => word === '-' || word === '+');
 }
 
-/** `filter`: rules between blanks; the one space between a rule's type and its pattern splits nothing. */
+/**
+ * `filter`: rules between blanks; the one space between a rule's type and its pattern splits nothing.
+ *
+ * The modifier C stands for a pattern of its own.
+ */
 export function splitFilterRules(text: string): string[] {
-  return splitRules(text, (word) => RULE_HEAD.test(word) && !/^[-+:]C$/.test(word));
+  return splitRules(text, (word) => RULE_HEAD.test(word) && !word.includes('C'));
 }
 
 const BOOLEANS: ReadonlyMap<string, boolean> = new Map([

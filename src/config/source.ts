@@ -24,26 +24,40 @@ function codeFrame(lines: readonly string[], line: number): string {
   return frame.map((row) => `\n  ${row.trimEnd()}`).join('');
 }
 
-/** One configuration file (or, with `file` null, the command line alone). */
+/** Where a key path was written. */
+export interface Place {
+  readonly file: string;
+  /** From 1. */
+  readonly line: number;
+  /** The whole file, for the lines around. */
+  readonly text: string;
+  /** How the file calls it, when not by the key path. */
+  readonly label?: string;
+}
+
+/** One configuration (or, with `file` null, the command line alone). */
 export class Source {
   readonly file: string | null;
   readonly #text: string;
-  #positions: ReadonlyMap<string, number> | null = null;
+  #places: ReadonlyMap<string, Place> | null;
 
-  constructor(file: string | null, text: string) {
+  /** @param places of all key paths, when the configuration is not the TOML text itself. */
+  constructor(file: string | null, text: string, places: ReadonlyMap<string, Place> | null = null) {
     this.file = file;
     this.#text = text;
+    this.#places = places;
   }
 
   /** The error for one key path: names file, line, key path and problem, and shows the lines around. */
   error(path: string, problem: string, cause?: unknown): ConfigError {
-    const line = this.#lineOf(path);
-    const shownPath = escapeControls(path);
-    if (this.file === null || line === null) {
+    const place = this.#placeOf(path);
+    const shownPath = escapeControls(place?.label ?? path);
+    if (this.file === null || place === null) {
       const where = this.file === null || path.startsWith('--') ? '' : `${this.file}: `;
       return new ConfigError(`${where}${shownPath}: ${problem}`, { cause });
     }
-    return this.errorAtLine(line, `${shownPath}: ${problem}`, cause);
+    const frame = codeFrame(place.text.split(/\r?\n/), place.line);
+    return new ConfigError(`${place.file}:${place.line}: ${shownPath}: ${problem}\n${frame}`, { cause });
   }
 
   /** The error for a place that has a line but no key path. */
@@ -64,18 +78,27 @@ export class Source {
     }
   }
 
-  /** Line of a key path, or of the nearest enclosing part that stands in the text. */
-  #lineOf(path: string): number | null {
-    this.#positions ??= locateKeys(this.#text);
+  /** Place of a key path, or of the nearest enclosing part that was written. */
+  #placeOf(path: string): Place | null {
+    this.#places ??= this.#locateToml();
     for (let part = path; part !== ''; part = part.replace(/(\.[^.[]*|\[\d+\]|^[^.[]*)$/, '')) {
-      const line = this.#positions.get(part);
-      if (line !== undefined) {
-        return line;
+      const place = this.#places.get(part);
+      if (place !== undefined) {
+        return place;
       }
       if (part.startsWith('--')) {
         return null;
       }
     }
     return null;
+  }
+
+  #locateToml(): ReadonlyMap<string, Place> {
+    const { file } = this;
+    if (file === null) {
+      return new Map();
+    }
+    const lines = [...locateKeys(this.#text)];
+    return new Map(lines.map(([path, line]) => [path, { file, line, text: this.#text }]));
   }
 }

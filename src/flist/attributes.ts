@@ -16,7 +16,7 @@ import {
 import type { Examined } from './examine.ts';
 import type { MentionedIds } from './ids.ts';
 import { LiteralCache } from './literal-cache.ts';
-import { type EntryPlace, locateListed } from './locate.ts';
+import { locateListed, locateName } from './locate.ts';
 import { line, quotedPath, vanishedText } from './texts.ts';
 import {
   type AbbreviatedNames,
@@ -39,7 +39,7 @@ export interface EntryAttributes {
 }
 
 /** An entry without any, or one whose kind the client did not ask for. */
-export const NO_ATTRIBUTES: EntryAttributes = { access: EMPTY_ACL, defaults: EMPTY_ACL, xattrs: NO_XATTRS };
+const NO_ATTRIBUTES: EntryAttributes = { access: EMPTY_ACL, defaults: EMPTY_ACL, xattrs: NO_XATTRS };
 
 /** Reads and writes the attributes of one session's entries. */
 export class AttributeLists {
@@ -62,10 +62,8 @@ export class AttributeLists {
     if (!this.#isWanted(mode)) return NO_ATTRIBUTES;
     const reading = { call: 'lstat', attribute: null as Buffer | null };
     try {
-      const { isFollowed, directory } = examined;
-      const place = locateListed(this.#context, source, name, { isFollowed, isDirectory: directory !== null });
-      const xattrs = await this.#readXattrs(place, source, reading);
-      return { ...this.#readAcls(place, mode, reading), xattrs };
+      const xattrs = await this.#readXattrs(source, name, reading);
+      return { ...this.#readAcls(source, name, examined, reading), xattrs };
     } catch (thrown) {
       if (!(thrown instanceof FileError)) throw thrown;
       this.#report(joinPath(source.modulePath, name), reading, thrown);
@@ -100,29 +98,37 @@ export class AttributeLists {
     return !isSpecialMode(mode) || specials;
   }
 
-  #readAcls(place: EntryPlace, mode: number, reading: Reading): Pick<EntryAttributes, 'access' | 'defaults'> {
-    if (!this.#context.options.acls || isLinkMode(mode)) return NO_ATTRIBUTES;
-    const access = this.#readAcl(place, ACCESS_ACL, reading);
-    const defaults = isDirectoryMode(mode) ? this.#readAcl(place, DEFAULT_ACL, reading) : EMPTY_ACL;
-    return { access: reduceAccessAcl(access, mode), defaults };
+  #readAcls(
+    source: SourceDirectory,
+    name: Buffer,
+    { stats, isFollowed }: Examined,
+    reading: Reading,
+  ): Pick<EntryAttributes, 'access' | 'defaults'> {
+    const isDirectory = stats.isDirectory();
+    if (!this.#context.options.acls || stats.isSymbolicLink()) return NO_ATTRIBUTES;
+    const place = locateListed(this.#context, source, name, { isFollowed, isDirectory });
+    const read = (attribute: Buffer): Acl => {
+      reading.call = 'get_acl: lgetxattr';
+      reading.attribute = attribute;
+      const value = this.#context.view.xattr(place.directory, place.name, attribute);
+      return value === null ? EMPTY_ACL : decodeAcl(value);
+    };
+    // Compared with the mode on disk: what `outgoing_chmod` makes of it comes later, as in C rsync.
+    const access = reduceAccessAcl(read(ACCESS_ACL), Number(stats.mode));
+    return { access, defaults: isDirectory ? read(DEFAULT_ACL) : EMPTY_ACL };
   }
 
-  #readAcl({ directory, name }: EntryPlace, attribute: Buffer, reading: Reading): Acl {
-    reading.call = 'get_acl: lgetxattr';
-    reading.attribute = attribute;
-    const value = this.#context.view.xattr(directory, name, attribute);
-    return value === null ? EMPTY_ACL : decodeAcl(value);
-  }
-
-  async #readXattrs(place: EntryPlace, { scope }: SourceDirectory, reading: Reading): Promise<XattrList> {
+  async #readXattrs(source: SourceDirectory, entryName: Buffer, reading: Reading): Promise<XattrList> {
     const { view, module, limits, options } = this.#context;
     if (options.xattrs === 0) return NO_XATTRS;
     reading.call = 'get_xattr_names: llistxattr';
+    const place = locateName(this.#context, source, entryName);
     const names = view.xattrNames(place.directory, place.name);
     if (names.length === 0) return NO_XATTRS;
     const list = new XattrListBuilder(limits);
     reading.call = 'get_xattr_data: lgetxattr';
-    for (const name of chosenNames(names, { level: options.xattrs, scope, filter: module.filter })) {
+    const choice = { level: options.xattrs, scope: source.scope, filter: module.filter };
+    for (const name of chosenNames(names, choice)) {
       reading.attribute = name;
       const value = view.xattr(place.directory, place.name, name);
       // Null: removed since the names were read.

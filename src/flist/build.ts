@@ -44,7 +44,7 @@ export class ArgumentLister {
       await this.continueTails(list, [{ found, sentParents: 0 }]);
       return;
     }
-    if (options.relative) await this.#sendParents(list, found);
+    if (options.relative && !(await this.#sendParents(list, found))) return;
     await this.#sendFound(list, found);
   }
 
@@ -59,6 +59,7 @@ export class ArgumentLister {
       const last = this.#impliedLast;
       const isSent = last?.list === list && last.base === found.base && last.directory.wireName.equals(wireName);
       const directory = isSent ? last.directory : await this.#sendImplied(list, found.base, wireName);
+      if (directory === null) continue;
       this.#impliedLast = { list, base: found.base, directory };
       directory.tails.push({ found, sentParents: sentParents + 1 });
     }
@@ -94,7 +95,8 @@ export class ArgumentLister {
     }
     const hasContent = options.recurse || argument.kind !== 'normal';
     const contents = hasContent ? this.#contentsOf(argument, source, name, examined) : null;
-    await this.#scanner.send(list, source, name, { examined, content: hasContent ? CONTENT_TOP : CONTENT_NONE });
+    const content = hasContent ? CONTENT_TOP : CONTENT_NONE;
+    if (!(await this.#scanner.send(list, source, name, { examined, content }))) return;
     const waits = incRecurse && argument.kind !== 'dot';
     list.addDirectory({
       wireName: argument.kind === 'dot' ? DOT : joinPath(source.wireName, name),
@@ -221,15 +223,21 @@ export class ArgumentLister {
     await this.#sendImplied(list, base, DOT);
   }
 
-  /** The directories above a relative name, except those that the argument before has already sent (2-file-list.md 1.4). */
-  async #sendParents(list: FileList, { base, parents }: FoundArgument): Promise<void> {
-    if (this.#omitsImplied) return;
+  /**
+   * Sends the directories above a relative name, except those that the argument before has already sent (2-file-list.md 1.4).
+   * @returns false, with the message sent, when one cannot be: nothing may stand below it then.
+   */
+  async #sendParents(list: FileList, { base, parents }: FoundArgument): Promise<boolean> {
+    if (this.#omitsImplied) return true;
     let shared = 0;
     while (shared < parents.length && this.#impliedBefore[shared]?.equals(parents[shared]!)) shared++;
     for (let i = shared; i < parents.length; i++) {
-      await this.#sendImplied(list, base, parents.slice(0, i + 1).reduce(joinPath));
+      const sent = await this.#sendImplied(list, base, parents.slice(0, i + 1).reduce(joinPath));
+      this.#impliedBefore = parents.slice(0, sent === null ? i : i + 1);
+      if (sent === null) return false;
     }
     this.#impliedBefore = parents;
+    return true;
   }
 
   /** From protocol 30 the client ignores implied directories by itself. */
@@ -237,15 +245,17 @@ export class ArgumentLister {
     return this.#context.protocol < 30 && !this.#context.options.impliedDirs;
   }
 
-  async #sendImplied(list: FileList, base: SourceDirectory, wireName: Buffer): Promise<ListedDirectory> {
+  /** @returns null when its attributes cannot be read, with the message sent. */
+  async #sendImplied(list: FileList, base: SourceDirectory, wireName: Buffer): Promise<ListedDirectory | null> {
     const { view, protocol } = this.#context;
     const modulePath = joinPath(base.modulePath, wireName);
     const directory = wireName.equals(DOT)
       ? base.directory
       : this.#resolveDirectory(base.directory, wireName, modulePath);
-    const examined: Examined = { stats: view.statDirectory(directory), linkTarget: null, isFollowed: false, directory };
+    // The name may lead through links, which are followed for implied directories.
+    const examined: Examined = { stats: view.statDirectory(directory), linkTarget: null, isFollowed: true, directory };
     const content = protocol >= 30 ? CONTENT_IMPLIED : CONTENT_LISTED;
-    await this.#scanner.send(list, base, wireName, { examined, content });
+    if (!(await this.#scanner.send(list, base, wireName, { examined, content }))) return null;
     const listed: ListedDirectory = { wireName, sources: [], tails: [], number: -1 };
     list.addDirectory(listed);
     return listed;

@@ -2,6 +2,8 @@
  * FileEntry → bytes of the file list, for every protocol (2-file-list.md 2).
  *
  *   xflags [l1] l2 name [hlink index] size [mtime] [nsec] [mode] [atime] [uid [name]] [gid [name]] [rdev] [link] [dev ino] [checksum]
+ *
+ * ACLs and extended attributes follow each entry, abbreviated ones too: attributes.ts.
  */
 
 import type { FrameWriter } from '../wire/writer.ts';
@@ -116,11 +118,24 @@ export class EntryEncoder {
     if (linked && protocol >= 30 && !isFirst) {
       this.#writer.putVarint(group);
       // The client copies all other fields from the first entry of the group in the same list.
-      if (group >= listStart) return;
+      if (group >= listStart) {
+        if (this.#hardLinks!.hasChanged) this.#forgetAttributes();
+        return;
+      }
     }
     this.#putFields(entry, flags);
     if (linked && protocol < 30) this.#putLinkIdentity(entry, flags);
     this.#putChecksum(entry);
+  }
+
+  /** The client goes on from attributes that we no longer know: nothing of the next entry may refer to them. */
+  #forgetAttributes(): void {
+    this.#mode = -1;
+    this.#mtimeSec = Number.NaN;
+    this.#atimeSec = Number.NaN;
+    this.#uid = -1;
+    this.#gid = -1;
+    this.#rdevMajor = -1;
   }
 
   /** Ends a list (2-file-list.md 2.10). @param ioError bits of IOERR_* seen so far. */

@@ -30,6 +30,16 @@ export interface ListedDirectory {
   readonly tails: RelativeTail[];
   /** Number in the session's directory table (2-file-list.md 4.2); -1 until the list is finished. */
   number: number;
+  /** Its own attributes, for requests that name it by its list; absent when no value was left out. */
+  attributes?: ListedAttributes;
+}
+
+/** Where the attributes of a listed entry are read again, and which of its values the list left out. */
+export interface ListedAttributes {
+  readonly source: SourceDirectory;
+  readonly name: Buffer;
+  /** What AttributeLists.put returned. */
+  readonly abbreviatedId: number;
 }
 
 /** An entry found by its index. */
@@ -53,7 +63,11 @@ export class FileList {
   count = 0;
   /** Entries of the session up to and with this list; set when it is complete. */
   entriesThrough = 0;
+  /** Attributes of the directory whose contents these are. */
+  ownAttributes: ListedAttributes | null = null;
   #ownReports = 0;
+  /** What AttributeLists.put returned, by place of transmission; null while that is 0 for all. */
+  #abbreviated: Uint32Array<ArrayBuffer> | null = null;
 
   constructor(start: number, protocol: number) {
     this.start = start;
@@ -84,8 +98,34 @@ export class FileList {
     this.count++;
   }
 
+  /** Notes what stands in the attribute list of the entry sent last. @param id what AttributeLists.put returned. */
+  noteXattrs(id: number): void {
+    if (id === 0) return;
+    const entries = this.#records.length / WORDS;
+    if (this.#abbreviated === null || this.#abbreviated.length < entries) {
+      const larger = new Uint32Array(entries);
+      larger.set(this.#abbreviated ?? []);
+      this.#abbreviated = larger;
+    }
+    this.#abbreviated[this.count - 1] = id;
+  }
+
+  /** Attributes whose values were left out; null when there are none. */
+  attributes(position: number): ListedAttributes | null {
+    const abbreviatedId = this.#abbreviated?.[position] ?? 0;
+    if (abbreviatedId === 0) return null;
+    return {
+      source: this.source(position),
+      // Copied: it must not keep the names of a released list.
+      name: Buffer.from(this.name(position)),
+      abbreviatedId,
+    };
+  }
+
   /** Notes that the entry sent last is a directory that may have contents. */
   addDirectory(directory: ListedDirectory): void {
+    const attributes = this.attributes(this.count - 1);
+    if (attributes !== null) directory.attributes = attributes;
     this.#directories.set(this.count - 1, directory);
   }
 

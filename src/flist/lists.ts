@@ -9,14 +9,16 @@ import {
   NDX_FLIST_OFFSET,
 } from '../wire/constants.ts';
 import { MAX_NDX_BYTES } from '../wire/ndx.ts';
+import { AttributeLists } from './attributes.ts';
 import { ArgumentLister } from './build.ts';
 import type { ListContext } from './context.ts';
 import { EntryEncoder } from './encode.ts';
-import { FileList, type FoundEntry, type ListedDirectory } from './file-list.ts';
+import { FileList, type FoundEntry, type ListedAttributes, type ListedDirectory } from './file-list.ts';
 import { HardLinks } from './hard-links.ts';
 import { MentionedIds } from './ids.ts';
 import { ListScanner } from './scan.ts';
 import type { SourceArgument } from './source-argument.ts';
+import type { AbbreviatedNames } from './xattrs.ts';
 
 /** Figures of the end-of-run statistics (3-transfer.md 8.2). */
 export interface ListTotals {
@@ -33,6 +35,8 @@ export class FileLists {
   readonly #encoder: EntryEncoder;
   readonly #users: MentionedIds;
   readonly #groups: MentionedIds;
+  /** Null without `-A` and `-X`. */
+  readonly #attributes: AttributeLists | null;
   /** Lists from `#oldest` on are those that the client may still refer to, in order of their start. */
   #lists: FileList[] = [];
   #oldest = 0;
@@ -53,13 +57,10 @@ export class FileLists {
     this.#users = new MentionedIds(isNumeric ? new Map() : module.idNames.users);
     this.#groups = new MentionedIds(isNumeric ? new Map() : module.idNames.groups);
     const hardLinks = options.hardLinks ? new HardLinks(limits) : null;
-    this.#encoder = new EntryEncoder(
-      layoutOf(context),
-      context.writer,
-      { users: this.#users, groups: this.#groups },
-      hardLinks,
-    );
-    this.#scanner = new ListScanner(context, this.#encoder);
+    const ids = { users: this.#users, groups: this.#groups };
+    this.#encoder = new EntryEncoder(layoutOf(context), context.writer, ids, hardLinks);
+    this.#attributes = options.acls || options.xattrs > 0 ? new AttributeLists(context, ids) : null;
+    this.#scanner = new ListScanner(context, this.#encoder, this.#attributes);
     this.#lister = new ArgumentLister(context, this.#scanner);
     this.#nextStart = context.incRecurse ? 1 : 0;
   }
@@ -113,6 +114,7 @@ export class FileLists {
     const startedMs = performance.now();
     this.#putNdx(NDX_FLIST_OFFSET - directory.number);
     const list = this.#newList(directory.sources.length + directory.tails.length > 1);
+    list.ownAttributes = directory.attributes ?? null;
     for (const source of directory.sources) await this.#scanner.scan(list, source);
     await this.#lister.continueTails(list, directory.tails);
     this.#finish(list);
@@ -131,6 +133,16 @@ export class FileLists {
     if (list !== null && ndx === list.start - 1 && this.#hasDirectory(list)) return { list, position: null };
     // SECURITY: the one place where a peer's index becomes an array index (CVE-2025-10158).
     throw new ProtocolError('file-list index not in range');
+  }
+
+  /** Attributes of an entry that `find` gave. @returns where they lie and the names of those whose values the list left out. */
+  abbreviatedXattrs(
+    list: FileList,
+    position: number | null,
+  ): (ListedAttributes & { readonly names: AbbreviatedNames }) | null {
+    const listed = position === null ? list.ownAttributes : list.attributes(position);
+    if (listed === null || this.#attributes === null) return null;
+    return { ...listed, names: this.#attributes.abbreviated(listed.abbreviatedId) };
   }
 
   /** Whether a list is the contents of a directory that the client knows; true for every sub-list. */
@@ -179,7 +191,11 @@ export class FileLists {
     this.#nextStart = list.start + list.count + 1;
     const directories = list.finish();
     for (const directory of directories) directory.number = this.#nextDirectory++;
-    this.#hasRootDirectory ||= directories.some(({ wireName }) => isDot(wireName));
+    const root = directories.find(({ wireName }) => isDot(wireName));
+    if (root !== undefined) {
+      this.#hasRootDirectory = true;
+      list.ownAttributes = root.attributes ?? null;
+    }
     if (!this.#context.incRecurse) {
       this.#isComplete = true;
       return;
@@ -197,8 +213,8 @@ export class FileLists {
     const { options, protocol, writer, compatFlags } = this.#context;
     if (!options.numericIds) {
       const sendsIdZero = (compatFlags & CF_ID0_NAMES) !== 0;
-      if (options.owner) this.#users.putList(writer, protocol, sendsIdZero);
-      if (options.group) this.#groups.putList(writer, protocol, sendsIdZero);
+      if (options.owner || options.acls) this.#users.putList(writer, protocol, sendsIdZero);
+      if (options.group || options.acls) this.#groups.putList(writer, protocol, sendsIdZero);
     }
     if (protocol < 30) writer.putInt32(this.#ioError);
   }

@@ -3,7 +3,7 @@
 import { FileError, LimitError, VanishedError } from '../errors.ts';
 import { joinPath } from '../vfs/path.ts';
 import { IOERR_GENERAL, IOERR_VANISHED } from '../wire/constants.ts';
-import type { AttributeLists } from './attributes.ts';
+import type { AttributeLists, EntryAttributes } from './attributes.ts';
 import { digestOf } from './content-sum.ts';
 import { breathe, type ListContext } from './context.ts';
 import type { EntryEncoder } from './encode.ts';
@@ -78,11 +78,14 @@ export class ListScanner {
     what: { examined: Examined; content: number },
   ): Promise<boolean> {
     const { examined } = what;
-    const attributes = await this.#attributes?.read(source, name, examined);
-    if (attributes === null) return false;
+    let attributes: EntryAttributes | null = null;
+    if (this.#attributes !== null) {
+      attributes = await this.#attributes.read(source, name, examined);
+      if (attributes === null) return false;
+    }
     const entry = this.#entry;
     fillFromStats(entry, examined.stats);
-    entry.attributes = attributes ?? null;
+    entry.attributes = attributes;
     entry.name = wireNameOf(source, name);
     entry.content = what.content;
     const { outgoingChmod } = this.#context.module;

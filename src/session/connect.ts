@@ -111,7 +111,7 @@ export async function receiveOptions(
     protocol,
     daemon: true,
     secondBatch: second,
-    features: { compression: true, xattrs: false },
+    features: { compression: true, xattrs: module.xattrs !== null },
     refusePatterns: module.refusePatterns,
     limits,
   });

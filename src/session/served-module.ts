@@ -1,6 +1,7 @@
 /** A module as sessions see it: everything of its configuration that is needed to serve it, checked and compiled. */
 
 import type { ModuleListing } from '../flist/context.ts';
+import type { XattrCalls } from '../vfs/xattrs.ts';
 import type { ModuleAuthentication } from './auth.ts';
 
 export interface ServedModule {
@@ -20,6 +21,8 @@ export interface ServedModule {
   /** The `refuse_options` list. */
   readonly refusePatterns: readonly string[];
   readonly openNoatime: boolean;
+  /** Reads extended attributes and ACLs; null refuses -X and -A. */
+  readonly xattrs: XattrCalls | null;
   /** `dont_compress`; null for the built-in list. */
   readonly dontCompress: readonly string[] | null;
   readonly listing: ModuleListing;

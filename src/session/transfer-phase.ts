@@ -63,7 +63,7 @@ export async function runTransfer(setup: TransferSetup): Promise<void> {
   watchdog.enter({ name: 'the filter list', totalMs: limits.filterMs, idleMs: limits.filterIdleMs });
   const filter = await receiveFilters(reader, options, protocol, limits);
   watchdog.enter({ name: 'the transfer', totalMs: 0, idleMs: setup.idleMs });
-  const view = new ModuleView(setup.rootFd, limits);
+  const view = new ModuleView(setup.rootFd, limits, setup.module.xattrs);
   let listSum: ContentSum | null = null;
   let sums: TransferSums | null = null;
   let compressed: CompressedTokens | null = null;

@@ -20,6 +20,7 @@ import { readBlockSums } from './read-sums.ts';
 import { putItem, type Request, readRequest } from './request.ts';
 import { appendedLength, sendContent } from './send-file.ts';
 import { echoDeletionCounts, putStatistics } from './stats.ts';
+import { putXattrReply, readXattrRequest, type XattrRequest } from './xattr-reply.ts';
 
 /** Entries kept in stock ahead of the client, and how far idle time may extend that (2-file-list.md 4.5). */
 const LOOK_AHEAD = 1000;
@@ -101,16 +102,24 @@ export class Sender {
     if (this.#isKeepAlive(request)) return;
     const found = lists.find(ndx);
     this.#current = found.list;
+    const xattrs = await readXattrRequest(this.#context, request.iflags, found);
     if (!(request.iflags & ITEM_TRANSFER)) {
       this.#countReport(found.list, found.position);
-      putItem(this.#context.writer, this.#context.ndxEncoder, request, protocol);
+      await this.#putItem(request, xattrs);
       return;
     }
     if (found.position === null || !found.list.isRegular(found.position)) {
       throw new ProtocolError('transfer of something that is no regular file');
     }
     if (this.#phase >= 2) throw new ProtocolError('got transfer request in phase 2');
-    await this.#transfer(request, found);
+    await this.#transfer(request, xattrs, found);
+  }
+
+  /** Repeats a request, with the values of attributes that it asked for. */
+  async #putItem(request: Request, xattrs: XattrRequest | null): Promise<void> {
+    const { writer, ndxEncoder, protocol } = this.#context;
+    putItem(writer, ndxEncoder, request, protocol);
+    await putXattrReply(this.#context, xattrs);
   }
 
   /** Protocol 29 clients say "still here" with an index behind the list (1-session.md 6.4). */
@@ -128,13 +137,13 @@ export class Sender {
     }
   }
 
-  async #transfer(request: Request, found: FoundEntry): Promise<void> {
-    const { options, writer, ndxEncoder, protocol, limits } = this.#context;
+  async #transfer(request: Request, xattrs: XattrRequest | null, found: FoundEntry): Promise<void> {
+    const { options, limits } = this.#context;
     const sends = found.list.countSend(found.position);
     // SECURITY: a real client asks twice at most, once per pass; more would be free amplification (B-19).
     if (sends >= limits.sendsPerFile) throw new LimitError('sendsPerFile', 'file requested too often');
     if (options.dryRun) {
-      putItem(writer, ndxEncoder, request, protocol);
+      await this.#putItem(request, xattrs);
       return;
     }
     const isRedo = sends > 0;
@@ -151,7 +160,7 @@ export class Sender {
         this.#reportDiminished(request.ndx, found);
         return;
       }
-      putItem(writer, ndxEncoder, request, protocol);
+      await this.#putItem(request, xattrs);
       const readError = await sendContent(this.#context, file, {
         request,
         blockSums,
@@ -231,13 +240,14 @@ export class Sender {
 
   async #readGoodbye(): Promise<void> {
     const { ndxDecoder, reader, protocol, limits } = this.#context;
-    for (;;) {
+    for (let others = 0; others < limits.goodbyeItems; others++) {
       const ndx = await ndxDecoder.read(reader);
       if (ndx === NDX_DONE) return;
       if (ndx === NDX_DEL_STATS) await this.#echoDeletions();
       else if (protocol === 29 && ndx >= 0) await readRequest(reader, ndx, protocol, limits);
       else throw new ProtocolError('unexpected ndx at the end of the session');
     }
+    throw new LimitError('goodbyeItems', 'no end of the session');
   }
 }
 

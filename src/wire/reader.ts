@@ -41,6 +41,11 @@ export class ByteReader {
     return this.available > 0 || this.#pull();
   }
 
+  /** True while somebody waits for bytes of the peer. */
+  get isWaiting(): boolean {
+    return this.#rejectWait !== null;
+  }
+
   /** Makes the current and every later wait throw `reason`. */
   abort(reason: unknown): void {
     this.#aborted ??= reason;

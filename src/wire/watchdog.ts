@@ -10,13 +10,16 @@ import type { FrameWriter } from './writer.ts';
 
 const TICK_MS = 1000;
 
+/** An empty data frame is its header. */
+const KEEP_ALIVE_BYTES = 4;
+
 /** What may take how long; 0 is no limit. */
 export interface PhaseClock {
   /** Stands in messages: "timeout while waiting for the greeting". */
   readonly name: string;
   /** Whole phase. */
   readonly totalMs: number;
-  /** No byte in either direction. */
+  /** No byte in either direction while the session waits for the peer; our keep-alives do not count. */
   readonly idleMs: number;
 }
 
@@ -42,8 +45,10 @@ export class Watchdog {
   #lastWriteMs = performance.now();
   #bytesRead = 0;
   #bytesWritten = 0;
+  /** Most that the peer's side has taken, keep-alives apart. */
   #bytesTaken = 0;
   #keepAliveMs = 0;
+  #keepAliveBytes = 0;
   #expired: RsyncError | null = null;
   #expiredMs = 0;
 
@@ -96,7 +101,9 @@ export class Watchdog {
     }
     const { writer, transport } = this.#parts;
     const owesKeepAlive = this.#keepAliveMs > 0 && writer.muxed && now - this.#lastWriteMs >= this.#keepAliveMs;
-    if (owesKeepAlive && transport.queuedBytes === 0) writer.keepAlive();
+    if (!owesKeepAlive || transport.queuedBytes > 0) return;
+    writer.keepAlive();
+    this.#keepAliveBytes += KEEP_ALIVE_BYTES;
   }
 
   /** Destroys the connection of an expired session that nobody takes data from, or that is still there long after. */
@@ -110,12 +117,16 @@ export class Watchdog {
 
   #sample(now: number): void {
     const { reader, writer, transport } = this.#parts;
-    const taken = writer.bytesWritten - transport.queuedBytes;
-    if (reader.bytesRead !== this.#bytesRead || taken !== this.#bytesTaken) this.#lastProgressMs = now;
-    if (taken !== this.#bytesTaken || transport.queuedBytes === 0) this.#lastTakenMs = now;
+    // SECURITY: our own keep-alives must not pass for progress, or a client that sends nothing would stay for ever (B-17).
+    const taken = writer.bytesWritten - transport.queuedBytes - this.#keepAliveBytes;
+    const wasTaken = taken > this.#bytesTaken;
+    // A long scan or a checksum of a big file is no silence of the peer: it waits for us.
+    const isBusy = !reader.isWaiting && transport.queuedBytes === 0;
+    if (reader.bytesRead !== this.#bytesRead || wasTaken || isBusy) this.#lastProgressMs = now;
+    if (wasTaken || transport.queuedBytes === 0) this.#lastTakenMs = now;
     if (writer.bytesWritten !== this.#bytesWritten) this.#lastWriteMs = now;
     this.#bytesRead = reader.bytesRead;
-    this.#bytesTaken = taken;
+    this.#bytesTaken = Math.max(this.#bytesTaken, taken);
     this.#bytesWritten = writer.bytesWritten;
   }
 

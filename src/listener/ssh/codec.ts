@@ -63,14 +63,19 @@ export class PayloadReader {
 
   /**
    * A positive mpint as its magnitude without leading zeros.
-   * @throws ProtocolError for zero, for negative numbers and above `max` bytes.
+   * @throws ProtocolError for zero, negative numbers, needless leading zeros and above `max` bytes.
    */
   positiveMpint(field: string, max: number): Buffer {
     const bytes = this.string(field, max + 1);
-    if (bytes.length === 0 || bytes[0]! & 0x80) throw new ProtocolError(`SSH: ${field} is not positive`);
-    const start = bytes.findIndex((byte) => byte !== 0);
-    if (start < 0) throw new ProtocolError(`SSH: ${field} is not positive`);
-    return bytes.subarray(start);
+    const hasSignByte = bytes[0] === 0;
+    const magnitude = hasSignByte ? bytes.subarray(1) : bytes;
+    // SECURITY: one number has one encoding (RFC 4251 5), or a changed signature could still be good.
+    const needsSignByte = (magnitude[0] ?? 0) >= 0x80;
+    if (magnitude.length === 0 || hasSignByte !== needsSignByte) {
+      throw new ProtocolError(`SSH: ${field} is no positive number`);
+    }
+    if (magnitude.length > max) throw new ProtocolError(`SSH: ${field} too long`);
+    return magnitude;
   }
 
   /** Everything that is left; a view. */

@@ -152,7 +152,7 @@ export function judge({ answer, ending, line }: Played, protocol: number, verdic
   expect(line).toMatchObject({ outcome: verdict.outcome, msg: 'session ended' });
   if (verdict.tells === null) expect(told).toBe('');
   else expect(told).toMatch(verdict.tells);
-  if (verdict.exit !== undefined) expect(answer.exit).toBe(protocol >= 31 ? verdict.exit : null);
+  if (hasEntered && verdict.tells !== null && verdict.exit !== undefined) expect(answer.exit).toBe(protocol >= 31 ? verdict.exit : null);
   expect(ending).toBe('end');
 }
 

@@ -132,7 +132,6 @@ describe('keys of later issues', () => {
     ['[[listener]]\nrsyncd = ":873"\nhost_key_path = "k"', 'listener[0].host_key_path'],
     [moduleText('queue = 5'), 'module[0].queue'],
     [moduleText('bandwidth_limit = 1000'), 'module[0].bandwidth_limit'],
-    [moduleText('xattrs = true'), 'module[0].xattrs'],
     [moduleText('log_transfers = "file"'), 'module[0].log_transfers'],
     [moduleText('file_list_cache = "30s"'), 'module[0].file_list_cache'],
     [moduleText('generation_file = "g"'), 'module[0].generation_file'],
@@ -157,7 +156,7 @@ describe('keys of later issues', () => {
     const global = 'bandwidth_limit = "0"\nworkers = 0\nlog_format = "json"\ndont_namespace = false\n';
     const listener = '[[listener]]\nrsyncd = ":873"\nproxy_protocol = false\nproxy_trusted = []\n';
     const module =
-      'queue = 0\nbandwidth_limit = "0"\nxattrs = false\nfile_list_cache = "0"\ngeneration_file = ""\nlog_sample = 1.0';
+      'queue = 0\nbandwidth_limit = "0"\nfile_list_cache = "0"\ngeneration_file = ""\nlog_sample = 1.0';
     expect(load(global + listener + moduleText(module)).modules).toHaveLength(1);
   });
 });

@@ -27,6 +27,7 @@ describe('a module', () => {
       outgoingChmod: null,
       refuseOptions: [],
       openNoatime: false,
+      xattrs: false,
       dontCompress: null,
       logTransfers: 'session',
     });
@@ -45,6 +46,7 @@ describe('a module', () => {
       'munge_symlinks = true',
       'refuse_options = ["c", "delete-*", "!delete-during"]',
       'open_noatime = true',
+      'xattrs = true',
       'dont_compress = ["*.gz"]',
       'log_transfers = "off"',
     ].join('\n');
@@ -58,6 +60,7 @@ describe('a module', () => {
       mungeSymlinks: true,
       refuseOptions: ['c', 'delete-*', '!delete-during'],
       openNoatime: true,
+      xattrs: true,
       dontCompress: ['*.gz'],
       logTransfers: 'off',
     });

@@ -68,7 +68,7 @@ describe('an argument that is not there', () => {
       '1:rsync: [sender] change_dir "/no" (in m) failed: No such file or directory (2)\n',
     ]);
     expect((await missing({}, ['no/'])).messages).toEqual([
-      '1:rsync: [sender] link_stat "/no" (in m) failed: No such file or directory (2)\n',
+      '1:rsync: [sender] change_dir "/no" (in m) failed: No such file or directory (2)\n',
     ]);
   });
 

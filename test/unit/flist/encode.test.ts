@@ -205,6 +205,24 @@ describe('hard links below protocol 30', () => {
   });
 });
 
+describe('an abbreviated hard link', () => {
+  const linked = { mode: 0o100644, linkCount: 2, device: 1n, inode: 9n, mtimeSec: 5 };
+  const layout = { ...PLAIN, varintFlags: true, hardLinks: true };
+
+  it('lets the next entry refer to its attributes', () => {
+    const next = { name: 'z', mode: 0o100644, mtimeSec: 5 };
+    expect(lastOf(31, layout, { ...linked, name: 'a' }, { ...linked, name: 'b' }, next)).toEqual(
+      hex('80 9a 01 7a | 000000'),
+    );
+  });
+
+  it('whose file changed since the first of its group makes the next entry send everything', () => {
+    const next = { name: 'z', mode: 0o100644, mtimeSec: 6 };
+    const bytes = lastOf(31, layout, { ...linked, name: 'a' }, { ...linked, name: 'b', mtimeSec: 6 }, next);
+    expect(bytes).toEqual(hex('18 01 7a | 000000 | 00060000 | a4810000'));
+  });
+});
+
 describe('hard-link groups', () => {
   const linked = (inode: bigint) => ({ ...newEntry(), mode: 0o100644, linkCount: 2, inode });
 

@@ -82,6 +82,28 @@ describe('the idle clock', () => {
     expect((read.state() as TimeoutError).message).toBe('io timeout after 10 seconds');
   });
 
+  it('runs out although our keep-alives go out', async () => {
+    const { reader, writer } = setUp();
+    writer.startMux();
+    watchdog.keepAliveEvery(3000);
+    watchdog.enter({ name: 'the transfer', totalMs: 0, idleMs: 10_000 });
+    const read = track(reader.readByte('b'));
+    await seconds(12);
+    expect(read.state()).toBeInstanceOf(TimeoutError);
+  });
+
+  it('does not run while nobody waits for the peer', async () => {
+    const { reader } = setUp();
+    watchdog.enter({ name: 'the transfer', totalMs: 0, idleMs: 10_000 });
+    await seconds(60);
+    expect(watchdog.expired).toBeNull();
+    const read = track(reader.readByte('b'));
+    await seconds(9);
+    expect(read.state()).toBe('pending');
+    await seconds(3);
+    expect(read.state()).toBeInstanceOf(TimeoutError);
+  });
+
   it('starts over with a byte from the peer', async () => {
     const { transport, reader } = setUp();
     watchdog.enter({ name: 'transfer', totalMs: 0, idleMs: 10_000 });

@@ -65,10 +65,10 @@ describe('PayloadReader', () => {
     expect(() => new PayloadReader(hex('ff ff ff ff 00')).string('x')).toThrow('SSH: message ends inside x');
   });
 
-  it.each(['00 00 00 00', '00 00 00 01 00', '00 00 00 01 80', '00 00 00 02 00 00'])(
+  it.each(['00 00 00 00', '00 00 00 01 00', '00 00 00 01 80', '00 00 00 02 00 00', '00 00 00 02 00 7f'])(
     'refuses %s as a positive number',
     (bytes) => {
-      expect(() => new PayloadReader(hex(bytes)).positiveMpint('x', 8)).toThrow('SSH: x is not positive');
+      expect(() => new PayloadReader(hex(bytes)).positiveMpint('x', 8)).toThrow('SSH: x is no positive number');
     },
   );
 

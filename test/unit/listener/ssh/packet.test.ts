@@ -24,6 +24,10 @@ const cipherOf = (name: CipherName) => {
 const readerOf = (limits: object, ...chunks: readonly Buffer[]) =>
   new PacketReader(new ByteReader(sourceOf(...chunks)), { ...DEFAULT_LIMITS, ...limits });
 
+function writeAll(writer: PacketWriter, payloads: readonly Buffer[]): void {
+  for (const payload of payloads) writer.write(payload);
+}
+
 /** What a writer puts on the wire. */
 function written(write: (writer: PacketWriter) => void, name: CipherName | null = null): Buffer[] {
   const [server, client] = memoryPair();
@@ -44,7 +48,7 @@ describe.each([null, ...CIPHER_NAMES])('packets under %s', (name) => {
 
   it('come out as they went in, for every payload length', async () => {
     const payloads = Array.from({ length: 40 }, (_, i) => Buffer.alloc(i + 1, i));
-    const chunks = written((writer) => payloads.forEach((payload) => writer.write(payload)), name);
+    const chunks = written((writer) => writeAll(writer, payloads), name);
     const packets = reader(...chunks);
     for (const payload of payloads) expect(await packets.read()).toEqual(payload);
   });

@@ -1,0 +1,174 @@
+/** Raw sections and command-line flags → checked, deeply frozen Config; load.ts and rsyncd-load.ts hand them in. */
+import { dirname, resolve } from 'node:path';
+import { ConfigError } from '../errors.ts';
+import { DEFAULT_LIMITS, type Limits } from '../limits.ts';
+import type { Config, ConfigFlags, ListenerConfig, LoadContext, LogTransfers } from './config.ts';
+import { checkDirectory, readMotd } from './files.ts';
+import { type ListenAddress, parseHost, parseListenAddress, parsePort, RSYNC_PORT } from './listen-address.ts';
+import { loadModule, type ModuleSurroundings, refuseDuplicateNames } from './module.ts';
+import { NOT_SUPPORTED_YET } from './not-yet.ts';
+import { type Checked, GLOBAL_KEYS, LIMIT_KEYS, LISTENER_KEYS, LISTENER_KINDS } from './schema.ts';
+import type { Source } from './source.ts';
+import { checkSection, keyPath, refuseNotYet, type Section } from './values.ts';
+
+/** The raw sections of one configuration. */
+export interface Sections {
+  readonly global: Section;
+  readonly limits: Section;
+  readonly listeners: readonly Section[];
+  readonly modules: readonly Section[];
+}
+
+/** [limits] over the defaults; the two older names at the top of the file set the same bounds. */
+function loadLimits(source: Source, sections: Sections, global: Checked<typeof GLOBAL_KEYS>): Limits {
+  const checked = checkSection(source, sections.limits, LIMIT_KEYS) as unknown as Limits;
+  const limits = { ...checked };
+  const aliases = { max_connections: 'connections', max_connections_per_address: 'connectionsPerAddress' } as const;
+  for (const [key, limit] of Object.entries(aliases) as [keyof typeof aliases, keyof Limits][]) {
+    if (!Object.hasOwn(sections.global.raw, key)) {
+      continue;
+    }
+    if (Object.hasOwn(sections.limits.raw, limit) && checked[limit] !== global[key]) {
+      throw source.error(`limits.${limit}`, `${checked[limit]} contradicts ${key} = ${global[key]}: set only one`);
+    }
+    limits[limit] = global[key];
+  }
+  return limits;
+}
+
+/** Reports every bound that is wider than ours (security.md B: upward with a warning). */
+function warnOfWiderLimits(limits: Limits, warn: (text: string) => void): void {
+  for (const [name, value] of Object.entries(limits) as [keyof Limits, number][]) {
+    const standard = DEFAULT_LIMITS[name];
+    if (value > standard || (name === 'sessionMs' && value === 0)) {
+      warn(`limits.${name} is weaker than its default: ${value} instead of ${standard}`);
+    }
+  }
+}
+
+function loadListener(source: Source, section: Section): ListenAddress {
+  const values = checkSection(source, section, LISTENER_KEYS);
+  const kinds = LISTENER_KINDS.filter((kind) => values[kind] !== null);
+  if (kinds.length !== 1) {
+    const found = kinds.length === 0 ? 'has none' : `has ${kinds.join(' and ')}`;
+    throw source.error(section.path, `${found}: expected exactly one of ${LISTENER_KINDS.join(', ')}`);
+  }
+  refuseNotYet({ source, section }, LISTENER_KEYS, values, NOT_SUPPORTED_YET.listener);
+  return parseListenAddress(values.rsyncd!);
+}
+
+const sameAddress = (a: ListenAddress, b: ListenAddress) => a.host === b.host && a.port === b.port;
+
+/** The file's addresses with --gokr.listen in their place, or with --port and --address put into each of them. */
+function applyAddressFlags(source: Source, configured: readonly ListenAddress[], flags: ConfigFlags): ListenAddress[] {
+  const { listen, port, address } = flags;
+  if (listen !== null && (port !== null || address !== null)) {
+    throw new ConfigError('--gokr.listen: cannot stand beside --port or --address');
+  }
+  if (listen !== null) {
+    return [source.locate('--gokr.listen', () => parseListenAddress(listen))];
+  }
+  if (port === null && address === null) {
+    return [...configured];
+  }
+  // SECURITY: --port alone keeps the configured host: a loopback listener must not open to the world.
+  const host = address === null ? null : source.locate('--address', () => parseHost(address));
+  const number = port === null ? null : source.locate('--port', () => parsePort(port));
+  const base = configured.length > 0 ? configured : [{ host: parseHost(''), port: RSYNC_PORT }];
+  const changed = base.map((old) => ({ host: host ?? old.host, port: number ?? old.port }));
+  return changed.filter((one, index) => changed.findIndex((other) => sameAddress(one, other)) === index);
+}
+
+function loadListeners(source: Source, sections: readonly Section[], flags: ConfigFlags): ListenerConfig[] {
+  const configured = sections.map((section) => loadListener(source, section));
+  configured.forEach((address, index) => {
+    if (address.port !== 0 && configured.findIndex((other) => sameAddress(address, other)) !== index) {
+      throw source.error(keyPath(sections[index]!, 'rsyncd'), 'is the address of an earlier listener');
+    }
+  });
+  return applyAddressFlags(source, configured, flags).map((address) => ({ kind: 'rsyncd', address }));
+}
+
+/** The file's modules with those of --gokr.modulemap: a known name moves that module, a new one is added. */
+function mapModules(source: Source, sections: readonly Section[], flags: ConfigFlags): Section[] {
+  const mapped = [...sections];
+  for (const entry of flags.modules) {
+    const equals = entry.indexOf('=');
+    if (equals < 1) {
+      throw new ConfigError(`--gokr.modulemap: "${entry}" is not allowed: expected NAME=PATH`);
+    }
+    const [name, path] = [entry.slice(0, equals), entry.slice(equals + 1)];
+    source.locate('--gokr.modulemap', () => checkDirectory(path));
+    const index = mapped.findIndex((section) => section.raw.name === name);
+    if (index < 0) {
+      mapped.push({ path: '--gokr.modulemap', raw: { name, path } });
+    } else {
+      mapped[index] = { path: mapped[index]!.path, raw: { ...mapped[index]!.raw, path } };
+    }
+  }
+  return mapped;
+}
+
+/** Freezes plain objects and arrays all the way down. Buffers keep their bytes writable: JavaScript cannot freeze those. */
+function deepFreeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null && !ArrayBuffer.isView(value) && !Object.isFrozen(value)) {
+    Object.freeze(value);
+    for (const part of Object.values(value)) {
+      deepFreeze(part);
+    }
+  }
+  return value;
+}
+
+function loadMotd(source: Source, baseDir: string, file: string | null, limits: Limits): Buffer | null {
+  return file === null ? null : source.locate('motd_file', () => readMotd(resolve(baseDir, file), limits.motdBytes));
+}
+
+/** What loading needs beside the sections. */
+export interface LoadSettings {
+  readonly flags: ConfigFlags;
+  readonly context: LoadContext;
+  /** Remarks of reading the file; they come first. */
+  readonly warnings: readonly string[];
+}
+
+/**
+ * Checks all sections, applies the flags and reads the files that they name.
+ * @throws ConfigError naming file, line, key path, value and what is allowed.
+ */
+export function loadSections(source: Source, sections: Sections, settings: LoadSettings): Config {
+  const { file } = source;
+  const { flags, context } = settings;
+  const global = checkSection(source, sections.global, GLOBAL_KEYS);
+  refuseNotYet({ source, section: sections.global }, GLOBAL_KEYS, global, NOT_SUPPORTED_YET.global);
+  const warnings = [...settings.warnings];
+  const warn = (line: string) => void warnings.push(line);
+  const limits = loadLimits(source, sections, global);
+  warnOfWiderLimits(limits, warn);
+  const at: ModuleSurroundings = {
+    source,
+    context,
+    warn,
+    baseDir: dirname(resolve(file ?? '.')),
+    timeoutSec: global.timeout,
+    logTransfers: global.log_transfers as LogTransfers,
+  };
+  const listeners = loadListeners(source, sections.listeners, flags);
+  const moduleSections = mapModules(source, sections.modules, flags);
+  const modules = moduleSections.map((section) => loadModule(at, section));
+  refuseDuplicateNames(source, moduleSections, modules);
+  if (modules.length === 0) {
+    throw new ConfigError(`${file ?? 'command line'}: no module: add a [[module]] with name and path`);
+  }
+  return deepFreeze({
+    file,
+    listeners,
+    modules,
+    motd: loadMotd(source, at.baseDir, global.motd_file, limits),
+    timeoutSec: at.timeoutSec,
+    logLevel: global.log_level,
+    logTransfers: at.logTransfers,
+    limits,
+    warnings,
+  });
+}
