@@ -32,7 +32,7 @@ export const CLI_OPTIONS = [
   {
     name: 'convert-config',
     value: 'FILE',
-    doc: 'print the rsyncd.conf FILE as TOML, a verdict on each line to standard error; exit 2 if one was refused',
+    doc: 'print the rsyncd.conf FILE as TOML, verdicts on standard error; exit 2 if one is R',
   },
   { name: 'version', short: 'V', doc: 'print versions and licence, exit' },
   { name: 'help', short: 'h', doc: 'print this text, exit' },

@@ -156,7 +156,7 @@ class Converter {
     }
     this.#finishLogin(draft, settingOf('auth users'), settingOf('secrets file'));
     this.#finishLinks(draft, settingOf('use chroot'), settingOf('path'));
-    if (draft.keys.path === undefined && !draft.isRefused) {
+    if ((settingOf('path')?.value ?? '') === '') {
       draft.isRefused = true;
       this.#moduleProblems.set(module.place, 'has no path');
     }

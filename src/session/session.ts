@@ -231,6 +231,6 @@ function newRecord(peer: string, port: number): SessionRecord {
 }
 
 function exitOf(messages: ClientMessages): number {
-  if (messages.ioError & 1) return EXIT.PARTIAL;
+  if (messages.ioError & 1 || messages.hasFileErrors) return EXIT.PARTIAL;
   return messages.ioError & 2 ? EXIT.VANISHED : EXIT.OK;
 }

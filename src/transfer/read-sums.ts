@@ -10,7 +10,8 @@ import { parseSumHead, SUM_HEAD_BYTES } from './sum-head.ts';
  */
 export async function readBlockSums(context: TransferContext, headOnly: boolean): Promise<BlockSums> {
   const { reader, protocol, limits, sums } = context;
-  const bytes = await reader.readBytes(SUM_HEAD_BYTES, 'sum head');
+  if (reader.available < SUM_HEAD_BYTES) await reader.fill(SUM_HEAD_BYTES, 'sum head');
+  const bytes = reader.takeAvailable(SUM_HEAD_BYTES);
   const head = parseSumHead(bytes, { protocol, digestLength: sums.digestLength, limits });
   const blockSums = new BlockSums(head, { digestLength: sums.digestLength, limits });
   if (headOnly) return blockSums;

@@ -6,7 +6,6 @@
  */
 
 import { CHUNK_SIZE } from '../wire/constants.ts';
-import { encodeInt32 } from '../wire/ints.ts';
 import type { FrameWriter } from '../wire/writer.ts';
 import type { CompressedTokenWriter } from './compressed-tokens.ts';
 
@@ -53,9 +52,8 @@ export class PlainTokens implements TokenSink {
  * @param size 1…CHUNK_SIZE.
  */
 export function reserveLiteral(writer: FrameWriter, size: number): Buffer {
-  const room = writer.reserve(4 + size);
-  encodeInt32(room, 0, size);
-  return room.subarray(4);
+  writer.putInt32(size);
+  return writer.reserve(size);
 }
 
 /** A literal run, or a block when `blockIndex` is not negative. */

@@ -26,6 +26,8 @@ export class ClientMessages {
   #fileMessages = 0;
   /** Bits of IOERR_*, as the file list's end marker carries them. */
   ioError = 0;
+  /** A text was sent that makes the client exit with 23, whatever `ioError` says. */
+  hasFileErrors = false;
 
   /** @param maxFileMessages texts about single files before only their count is kept (B-13c). */
   constructor(writer: FrameWriter, protocol: number, maxFileMessages: number) {
@@ -84,6 +86,7 @@ export class ClientMessages {
   }
 
   #fileText(code: number, text: Buffer): void {
+    if (code === MSG_ERROR_XFER) this.hasFileErrors = true;
     // SECURITY: a million missing names would be a million messages; the rest is only counted (B-13c).
     this.#fileMessages++;
     if (this.#fileMessages < this.#maxFileMessages) this.#text(code, text);

@@ -6,6 +6,7 @@ import { expect } from 'vitest';
 import { compareSnapshots } from '../../helpers/compare-snapshots.ts';
 import { type ModuleSpec, toToml } from '../../helpers/module-spec.ts';
 import { moduleUrl, rsync } from '../../helpers/rsync.ts';
+import type { RunOptions, RunResult } from '../../helpers/run.ts';
 import { removeTree, scratchDir } from '../../helpers/scratch.ts';
 import { snapshot } from '../../helpers/snapshot.ts';
 import { makeTree, type TreeEntry } from '../../helpers/tree.ts';
@@ -105,6 +106,13 @@ export class Stage {
     const line = await this.sessionEnd(peer);
     const answer = readAnswer(peer.received, { protocol: USUAL_PROTOCOL, ...format });
     return { answer, ending, line };
+  }
+
+  /** Runs a real client; its sessions count like those of our peers. URL in the arguments stands for the daemon. */
+  rsync(args: readonly string[], options: RunOptions = {}, sessions = 1): Promise<RunResult> {
+    this.#peers += sessions;
+    const url = `rsync://127.0.0.1:${this.port}`;
+    return rsync(args.map((arg) => arg.replace(/^URL/, url)), { cwd: this.dir, ...options });
   }
 
   /** The line that the log has about the session of a peer. */

@@ -155,8 +155,7 @@ describe('keys of later issues', () => {
   it('may say what is the default anyway', () => {
     const global = 'bandwidth_limit = "0"\nworkers = 0\nlog_format = "json"\ndont_namespace = false\n';
     const listener = '[[listener]]\nrsyncd = ":873"\nproxy_protocol = false\nproxy_trusted = []\n';
-    const module =
-      'queue = 0\nbandwidth_limit = "0"\nfile_list_cache = "0"\ngeneration_file = ""\nlog_sample = 1.0';
+    const module = 'queue = 0\nbandwidth_limit = "0"\nfile_list_cache = "0"\ngeneration_file = ""\nlog_sample = 1.0';
     expect(load(global + listener + moduleText(module)).modules).toHaveLength(1);
   });
 });
@@ -276,7 +275,7 @@ describe('readConfig', () => {
 
   it.each([
     ['missing.toml', 'no such file'],
-    ['rsyncd.conf', 'not supported by this build yet'],
+    ['rsyncd.conf', 'no such file'],
     ['pub', 'is not a regular file'],
   ])('refuses --config %s', (name, reason) => {
     expect(refusal(() => readConfig({ ...NO_FLAGS, file: join(place.dir, name) }, null, context))).toContain(reason);

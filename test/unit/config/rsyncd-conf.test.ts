@@ -16,7 +16,9 @@ const problems = (text: string, others: Record<string, string> = {}) =>
 // Expected values of this block are what a 3.5.0 daemon shows in its module list for the same text.
 describe('defaults of an rsyncd.conf', () => {
   it('hold for the modules that follow, and [global] returns to them', () => {
-    expect(comments('comment = d1\n[a]\n[global]\ncomment = d2\n[b]\n[GLOBAL ]\ncomment = d3\n[c]\ncomment = c')).toEqual({
+    expect(
+      comments('comment = d1\n[a]\n[global]\ncomment = d2\n[b]\n[GLOBAL ]\ncomment = d3\n[c]\ncomment = c'),
+    ).toEqual({
       a: 'd1',
       b: 'd2',
       c: 'c',
@@ -25,7 +27,10 @@ describe('defaults of an rsyncd.conf', () => {
 
   it('of texts reach back to modules that never had one, those of booleans do not', () => {
     expect(comments('[a]\n[global]\ncomment = late\n[b]')).toEqual({ a: 'late', b: 'late' });
-    expect(moduleKeys('path = /usr\n[a]\n[global]\nlist = no\n[b]').map(({ list }) => list)).toEqual([undefined, false]);
+    expect(moduleKeys('path = /usr\n[a]\n[global]\nlist = no\n[b]').map(({ list }) => list)).toEqual([
+      undefined,
+      false,
+    ]);
   });
 
   it('are taken away by an empty text', () => {
@@ -137,7 +142,10 @@ describe('lines that rsync would skip', () => {
     ['hosts allow 10.0.0.1', 'neither a comment'],
     ['port = 8730', 'belongs to the whole daemon'],
   ])('are refused inside a module: %j', (line, reason) => {
-    expect(verdictOn(3, `[a]\npath = /usr\n${line}`)).toMatchObject({ letter: 'R', text: expect.stringContaining(reason) });
+    expect(verdictOn(3, `[a]\npath = /usr\n${line}`)).toMatchObject({
+      letter: 'R',
+      text: expect.stringContaining(reason),
+    });
   });
 
   it('make every section unfit to serve', () => {

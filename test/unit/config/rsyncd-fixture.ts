@@ -1,7 +1,7 @@
 /** rsyncd.conf texts in memory, and what becomes of them, for the tests of config/rsyncd-*.ts. */
 import type { Config } from '../../../src/config/config.ts';
-import { type Conversion, convertRsyncdConf, type Verdict } from '../../../src/config/rsyncd-convert.ts';
 import { type RsyncdConf, readRsyncdConf } from '../../../src/config/rsyncd-conf.ts';
+import { type Conversion, convertRsyncdConf, type Verdict } from '../../../src/config/rsyncd-convert.ts';
 import type { ConfFiles } from '../../../src/config/rsyncd-files.ts';
 import { loadRsyncdConf, openRsyncdConf } from '../../../src/config/rsyncd-load.ts';
 import type { Identity } from '../../../src/config/rsyncd-param.ts';
@@ -10,11 +10,19 @@ import { NO_FLAGS } from './fixture.ts';
 
 export const FILE = '/etc/rsyncd.conf';
 
+const IDS = new Map([
+  ['uid me', 1000],
+  ['uid root', 0],
+  ['uid other', 5],
+  ['gid us', 100],
+  ['gid root', 0],
+]);
+
 /** User 1000 and group 100, who are called "me" and "us". */
 export const ME: Identity = {
   uid: 1000,
   gid: 100,
-  idOf: (kind, name) => ({ uid: { me: 1000, root: 0, other: 5 }, gid: { us: 100, root: 0 } })[kind][name] ?? null,
+  idOf: (kind, name) => IDS.get(`${kind} ${name}`) ?? null,
 };
 
 /** Files by path; a directory exists when a file lies in it. */

@@ -60,9 +60,12 @@ describe('values of an rsyncd.conf', () => {
     expect(parseBoolean(text)).toBe(false);
   });
 
-  it.each(['on', '', '2', 'unset', 'yes!', 'constructor'])('refuse the boolean %j, which rsync would ignore', (text) => {
-    expect(refusal(() => parseBoolean(text))).toContain('not a boolean');
-  });
+  it.each(['on', '', '2', 'unset', 'yes!', 'constructor'])(
+    'refuse the boolean %j, which rsync would ignore',
+    (text) => {
+      expect(refusal(() => parseBoolean(text))).toContain('not a boolean');
+    },
+  );
 
   it('are whole numbers, negative ones included', () => {
     expect([parseWhole('007'), parseWhole('-1')]).toEqual([7, -1]);

@@ -2,7 +2,17 @@
 
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { poly1305 } from '../../../../src/listener/ssh/poly1305.ts';
+import { poly1305 as chosen, tagOf } from '../../../../src/listener/ssh/poly1305.ts';
+import { sumPlain } from '../../../../src/listener/ssh/poly1305-plain.ts';
+import { createWasmSum, MAX_MESSAGE_BYTES } from '../../../../src/listener/ssh/poly1305-wasm.ts';
+
+type Poly1305 = typeof chosen;
+const wasmSum = createWasmSum()!;
+const IMPLEMENTATIONS: readonly [string, Poly1305][] = [
+  ['WebAssembly', (key, message) => tagOf(wasmSum(key, message), key)],
+  ['plain JavaScript', (key, message) => tagOf(sumPlain(key, message), key)],
+  ['the chosen one', chosen],
+];
 
 const littleEndian = (bytes: Uint8Array): bigint => bytes.reduceRight((sum, byte) => (sum << 8n) | BigInt(byte), 0n);
 
@@ -18,7 +28,7 @@ function reference(key: Uint8Array, message: Uint8Array): Buffer {
   return Buffer.from(tag.toString(16).padStart(32, '0'), 'hex').reverse();
 }
 
-describe('poly1305', () => {
+describe.each(IMPLEMENTATIONS)('poly1305 in %s', (_, poly1305) => {
   it('gives the tag of RFC 8439 2.5.2', () => {
     const key = Buffer.from('85d6be7857556d337f4452fe42d506a80103808afb0db2fd4abff6af4149f51b', 'hex');
     const tag = poly1305(key, Buffer.from('Cryptographic Forum Research Group'));
@@ -54,5 +64,12 @@ describe('poly1305', () => {
   it('stays exact over a long message of the largest values', () => {
     const [key, message] = [Buffer.alloc(32, 0xff), Buffer.alloc(40_000, 0xff)];
     expect(poly1305(key, message)).toEqual(reference(key, message));
+  });
+});
+
+describe('the choice', () => {
+  it.each([-1, 0, 1])('takes messages around the size of the memory of WebAssembly, %i bytes off', (off) => {
+    const [key, message] = [Buffer.alloc(32, 7), Buffer.alloc(MAX_MESSAGE_BYTES + off, 0xfe)];
+    expect(chosen(key, message)).toEqual(reference(key, message));
   });
 });
