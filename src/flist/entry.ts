@@ -82,11 +82,10 @@ const NANOSECONDS = 1_000_000_000n;
 
 /** Sets every attribute that comes from lstat; name, link target, checksum, content and attributes are the caller's. */
 export function fillFromStats(entry: FileEntry, stats: FileStats): void {
-  const mtimeSec = floorDivide(stats.mtimeNs);
   entry.mode = Number(stats.mode);
-  entry.mtimeSec = Number(mtimeSec);
-  entry.mtimeNsec = Number(stats.mtimeNs - mtimeSec * NANOSECONDS);
-  entry.atimeSec = Number(floorDivide(stats.atimeNs));
+  entry.mtimeSec = secondsOf(stats.mtimeNs);
+  entry.mtimeNsec = Number(((stats.mtimeNs % NANOSECONDS) + NANOSECONDS) % NANOSECONDS);
+  entry.atimeSec = secondsOf(stats.atimeNs);
   entry.uid = Number(stats.uid);
   entry.gid = Number(stats.gid);
   entry.linkCount = Number(stats.nlink);
@@ -109,9 +108,8 @@ export function fillMissing(entry: FileEntry, name: Buffer): void {
 }
 
 /** Before 1970 the seconds round down, so that the nanoseconds stay positive. */
-function floorDivide(ns: bigint): bigint {
-  const quotient = ns / NANOSECONDS;
-  return ns < 0n && quotient * NANOSECONDS !== ns ? quotient - 1n : quotient;
+function secondsOf(nanoseconds: bigint): number {
+  return Number((nanoseconds < 0n ? nanoseconds - (NANOSECONDS - 1n) : nanoseconds) / NANOSECONDS);
 }
 
 export function isDirectoryMode(mode: number): boolean {

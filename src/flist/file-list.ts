@@ -135,8 +135,11 @@ export class FileList {
    */
   finish(): ListedDirectory[] {
     const keys: string[] = new Array(this.count);
+    // Entries of one directory differ below it only.
+    const isOneDirectory = this.#sources.length === 1;
     for (let i = 0; i < this.count; i++) {
-      keys[i] = sortKey(this.wireName(i), (this.#state(i) & IS_DIRECTORY) !== 0, this.#protocol);
+      const name = isOneDirectory ? this.name(i) : this.wireName(i);
+      keys[i] = sortKey(name, (this.#state(i) & IS_DIRECTORY) !== 0, this.#protocol);
     }
     this.#order = sortedPositions(keys);
     if (this.#directories.size === 0) return [];

@@ -26,6 +26,9 @@ import { failedText, line, quotedPath, unexaminedText, vanishedText } from './te
 /** What `munge symlinks` puts before a stored link's target. */
 const MUNGED_PREFIX = Buffer.from('/rsyncd-munged/');
 
+/** Names between two looks at the clock and the output: far less than a time slice, and 4 KiB of list. */
+const NAMES_PER_LOOK = 32;
+
 /** Puts entries into lists; keeps the totals of the session. */
 export class ListScanner {
   readonly #context: ListContext;
@@ -58,10 +61,12 @@ export class ListScanner {
   async scan(list: FileList, source: SourceDirectory): Promise<ListedDirectory[]> {
     const names = await this.#names(source);
     const found: ListedDirectory[] = [];
-    for (const name of names) {
-      await breathe(this.#context);
-      const listed = await this.#scanName(list, source, name);
-      if (listed !== null) found.push(listed);
+    for (const [i, name] of names.entries()) {
+      if (i % NAMES_PER_LOOK === 0) await breathe(this.#context);
+      const listed = this.#scanName(list, source, name);
+      // Almost every name is a file whose entry is out already: awaiting would cost as much as encoding it.
+      const directory = listed instanceof Promise ? await listed : listed;
+      if (directory !== null) found.push(directory);
     }
     return found;
   }
@@ -83,21 +88,31 @@ export class ListScanner {
       attributes = await this.#attributes.read(source, name, examined);
       if (attributes === null) return false;
     }
+    this.#fill(examined, wireNameOf(source, name), what.content);
+    this.#entry.attributes = attributes;
+    if (this.#context.listSum !== null && isRegularMode(this.#entry.mode)) {
+      this.#entry.checksum = await digestOf(this.#context, source, name, examined);
+    }
+    this.#put(list, source, name, examined.isFollowed);
+    return true;
+  }
+
+  /** Whether an entry needs more than its stats. */
+  get #readsContent(): boolean {
+    return this.#attributes !== null || this.#context.listSum !== null;
+  }
+
+  #fill(examined: Examined, wireName: Buffer, content: number): void {
     const entry = this.#entry;
     fillFromStats(entry, examined.stats);
-    entry.attributes = attributes;
-    entry.name = wireNameOf(source, name);
-    entry.content = what.content;
+    entry.attributes = null;
+    entry.name = wireName;
+    entry.content = content;
     const { outgoingChmod } = this.#context.module;
     if (outgoingChmod !== null && !isLinkMode(entry.mode)) entry.mode = outgoingChmod(entry.mode);
     if (examined.linkTarget !== null && this.#encoder.needsTarget(entry.mode)) {
       entry.linkTarget = this.#shownTarget(examined.linkTarget);
     }
-    if (this.#context.listSum !== null && isRegularMode(entry.mode)) {
-      entry.checksum = await digestOf(this.#context, source, name, examined);
-    }
-    this.#put(list, source, name, examined.isFollowed);
-    return true;
   }
 
   /** Sends the placeholder of a missing argument (--delete-missing-args). */
@@ -148,28 +163,41 @@ export class ListScanner {
     }
   }
 
-  async #scanName(list: FileList, source: SourceDirectory, name: Buffer): Promise<ListedDirectory | null> {
-    const { options, limits } = this.#context;
+  #scanName(
+    list: FileList,
+    source: SourceDirectory,
+    name: Buffer,
+  ): ListedDirectory | null | Promise<ListedDirectory | null> {
     const wireName = wireNameOf(source, name);
-    if (wireName.length > limits.pathBytes) return this.#reportLongName(source, name, wireName.length);
+    if (wireName.length > this.#context.limits.pathBytes) return this.#reportLongName(source, name, wireName.length);
     const examined = this.#examineListed(source, name, wireName);
     if (examined === null) return null;
     const { stats } = examined;
     const isDirectory = stats.isDirectory();
     if (this.#isHidden(source, name, isDirectory)) return null;
     if (this.#isSkippedUnreadable(source, name, stats.isSymbolicLink())) return null;
-    if (!isDirectory) {
-      await this.send(list, source, name, { examined, content: CONTENT_NONE });
-      return null;
-    }
-    const isMountPoint = options.oneFileSystem > 0 && options.recurse && stats.dev !== source.argumentDevice;
+    if (isDirectory) return this.#scanDirectory(list, source, name, examined);
+    if (this.#readsContent) return this.send(list, source, name, { examined, content: CONTENT_NONE }).then(() => null);
+    this.#fill(examined, wireName, CONTENT_NONE);
+    this.#put(list, source, name, examined.isFollowed);
+    return null;
+  }
+
+  async #scanDirectory(
+    list: FileList,
+    source: SourceDirectory,
+    name: Buffer,
+    examined: Examined,
+  ): Promise<ListedDirectory | null> {
+    const { options } = this.#context;
+    const isMountPoint = options.oneFileSystem > 0 && options.recurse && examined.stats.dev !== source.argumentDevice;
     if (isMountPoint && options.oneFileSystem > 1) return null;
     const descends = options.recurse && !isMountPoint;
     const sources = descends ? this.#enterListed(source, name, examined) : [];
     if (sources === null) return null;
     const content = descends ? CONTENT_LISTED : CONTENT_NONE;
     if (!(await this.send(list, source, name, { examined, content }))) return null;
-    const listed: ListedDirectory = { wireName, sources, tails: [], number: -1 };
+    const listed: ListedDirectory = { wireName: wireNameOf(source, name), sources, tails: [], number: -1 };
     list.addDirectory(listed);
     return listed;
   }

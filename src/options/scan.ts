@@ -123,23 +123,28 @@ export class ArgumentScan {
     if (isSeparate && this.#next >= this.#args.length) throw badArgument(argument, 'missing argument');
     const text = isSeparate ? this.#take() : (attached ?? EMPTY);
     this.#checkRefusals(row, found);
+    this.refusal ??= this.#moduleRefusal(row, found);
     if (!this.#isInForce(row)) return;
     const number = row.value === 'int' && takesValue ? parseInt32(text, isSeparate ? text : argument) : 0;
     row.apply?.(this.draft, { text, number, negated, spelling: name === '' ? `-${row.letter}` : `--${name}` });
   }
 
-  /** @throws UsageError for what the operator or this build refuses. */
-  #checkRefusals(row: OptionRow, { name, negated }: FoundOption): void {
+  /** @throws UsageError for what this build refuses. */
+  #checkRefusals(row: OptionRow, { negated }: FoundOption): void {
     if (row.refusal !== null && !negated) throw new UsageError(row.refusal.tell, { exit: row.refusal.exit });
     // SECURITY: the second list once carried switches past the checks of the first (CVE-2018-5764): it cannot change the role.
     if (this.#batch === 'second' && (isRole(row) || isSecluded(row))) {
       throw refusedOption(row.name, row.letter);
     }
+  }
+
+  /** What the operator refuses still counts for the preamble, without which no error text arrives (1-session.md 4.4). */
+  #moduleRefusal(row: OptionRow, { name, negated }: FoundOption): UsageError | null {
     const letter = negated ? '' : row.letter;
     const isRefused = this.#rules.refuses(name, letter) || (negated && this.#rules.refuses(`no-${row.name}`, ''));
-    if (isRefused) throw refusedOption(name, letter);
+    if (isRefused) return refusedOption(name, letter);
     const implied = negated ? undefined : row.implies.find((each) => this.#rules.refuses(each, letterOf(each)));
-    if (implied !== undefined) throw refusedOption(implied, letterOf(implied));
+    return implied === undefined ? null : refusedOption(implied, letterOf(implied));
   }
 
   /** With -s, long options of the first list come again in the second: they must not count twice. */

@@ -9,6 +9,9 @@ import { E2BIG, ENAMETOOLONG, ENODATA, ENOTSUP, ERANGE, errnoText, systemError }
 /** XATTR_SIZE_MAX and XATTR_LIST_MAX of Linux: what one call can give. */
 const KERNEL_MAX = 65_536;
 
+/** First try: the kernel allocates and clears as much as it is offered, which takes longer than all the rest of a call. */
+const USUAL_MAX = 1024;
+
 /** Room for `/proc/self/fd/<fd>/<name>` and for an attribute's name: neither exceeds 300 bytes. */
 const PATH_BYTES = 512;
 
@@ -38,14 +41,10 @@ export class XattrCalls {
 
   /** Names in the kernel's order, in memory of their own; none where the file system has no attributes. @throws FileError */
   names(path: Buffer): Buffer[] {
-    const { llistxattr, errno } = this.#functions;
-    const length = Number(llistxattr(terminated(this.#path, path), this.#result, BigInt(KERNEL_MAX)));
-    if (length < 0) {
-      const reason = errno();
-      if (reason === ENOTSUP) return [];
-      throw toAttributeError(reason);
-    }
-    return splitNames(Buffer.from(this.#result.subarray(0, length)));
+    const { llistxattr } = this.#functions;
+    const entry = terminated(this.#path, path);
+    const list = this.#call((into, size) => llistxattr(entry, into, size));
+    return list === null ? [] : splitNames(list);
   }
 
   /**
@@ -53,17 +52,25 @@ export class XattrCalls {
    * @throws FileError; E2BIG above `maxBytes`.
    */
   value(path: Buffer, attribute: Buffer, maxBytes: number): Buffer | null {
-    const { lgetxattr, errno } = this.#functions;
+    const { lgetxattr } = this.#functions;
     const entry = terminated(this.#path, path);
     const name = terminated(this.#name, attribute);
-    const length = Number(lgetxattr(entry, name, this.#result, BigInt(KERNEL_MAX)));
-    if (length < 0) {
-      const reason = errno();
+    const value = this.#call((into, size) => lgetxattr(entry, name, into, size));
+    if (value !== null && value.length > maxBytes) throw new FileError(errnoText(E2BIG), E2BIG);
+    return value;
+  }
+
+  /** What a call puts into a buffer, copied; null when there is nothing of the kind. */
+  #call(fill: (into: Buffer, size: bigint) => bigint): Buffer | null {
+    for (const size of [USUAL_MAX, KERNEL_MAX]) {
+      const length = Number(fill(this.#result, BigInt(size)));
+      if (length >= 0) return Buffer.from(this.#result.subarray(0, length));
+      const reason = this.#functions.errno();
       if (reason === ENODATA || reason === ENOTSUP) return null;
-      throw toAttributeError(reason);
+      if (reason !== ERANGE) throw systemError(reason);
     }
-    if (length > maxBytes) throw new FileError(errnoText(E2BIG), E2BIG);
-    return Buffer.from(this.#result.subarray(0, length));
+    // Both sizes were too small, although the second is all that the kernel allows.
+    throw new FileError(errnoText(E2BIG), E2BIG);
   }
 }
 
@@ -113,9 +120,4 @@ function splitNames(list: Buffer): Buffer[] {
     start = end + 1;
   }
   return names;
-}
-
-/** "Does not fit" cannot be helped by a larger buffer: ours has the size that the kernel itself allows. */
-function toAttributeError(errno: number): FileError {
-  return systemError(errno === ERANGE ? E2BIG : errno);
 }

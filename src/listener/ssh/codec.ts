@@ -78,11 +78,6 @@ export class PayloadReader {
     return magnitude;
   }
 
-  /** Everything that is left; a view. */
-  rest(): Buffer {
-    return this.bytes(this.#payload.length - this.#position, 'rest');
-  }
-
   /** @throws ProtocolError when bytes are left. */
   end(what: string): void {
     if (this.#position !== this.#payload.length) throw new ProtocolError(`SSH: bytes after the end of ${what}`);

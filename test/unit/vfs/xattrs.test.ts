@@ -79,6 +79,22 @@ describe('XattrCalls', () => {
     expect(() => answering(ENOENT).names(PATH)).toThrow(VanishedError);
   });
 
+  it('asks again with all the room that there can be when a value is long', () => {
+    const sizes: bigint[] = [];
+    const long = Buffer.alloc(2000, 'v');
+    const fill = (into: Buffer, size: bigint): bigint => {
+      sizes.push(size);
+      return size < long.length ? -1n : BigInt(long.copy(into));
+    };
+    const calls = new XattrCalls({
+      llistxattr: (_path, list, size) => fill(list, size),
+      lgetxattr: (_path, _name, into, size) => fill(into, size),
+      errno: () => ERANGE,
+    });
+    expect(value(calls)).toEqual(long);
+    expect(sizes).toEqual([1024n, 65_536n]);
+  });
+
   it('refuses a value above the limit', () => {
     expect(value(answering(bytes('12345')), 5)).toEqual(bytes('12345'));
     expect(errnoOf(() => value(answering(bytes('123456')), 5))).toBe(E2BIG);

@@ -1,5 +1,6 @@
 /** Whole SSH connections in memory: an honest client, then one for each way to misbehave. */
 
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { LimitError, PeerGone, TimeoutError } from '../../../../src/errors.ts';
 import { DEFAULT_LIMITS } from '../../../../src/limits.ts';
@@ -423,4 +424,32 @@ describe('a failing session', () => {
     expect(await client.disconnectText()).toBe('internal error');
     expect((await outcome).error?.code).toBe('bug');
   });
+});
+
+describe('any messages at all', () => {
+  const message = fc.tuple(
+    fc.constantFrom(...Object.values(MSG), 0, 192, 255),
+    fc.oneof(
+      fc.uint8Array({ maxLength: 60 }),
+      fc.constantFrom(encodeUint32(0), Buffer.concat([encodeUint32(0), encodeString('exec'), Buffer.of(1)])),
+    ),
+  );
+
+  it.each(['connect', 'requestAuth', 'logIn', 'startSession'] as const)(
+    'after %s end the connection in order or not at all',
+    async (stage) => {
+      await fc.assert(
+        fc.asyncProperty(fc.array(message, { minLength: 1, maxLength: 8 }), async (messages) => {
+          const { client, outcome } = serve({}, { limits: { drainMs: 5 } });
+          if (stage === 'requestAuth') await client.connect();
+          await client[stage]();
+          for (const [type, fields] of messages) client.send(type, fields);
+          client.transport.endWrite();
+          const { error } = await outcome;
+          expect(error?.code ?? 'none').not.toBe('bug');
+        }),
+        { numRuns: 60 },
+      );
+    },
+  );
 });

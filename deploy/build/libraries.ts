@@ -1,0 +1,51 @@
+/** Shared libraries of a program, found through the loader itself, and the Debian packages that they come from. */
+
+import { execFileSync } from 'node:child_process';
+import { realpathSync } from 'node:fs';
+
+export interface Library {
+  /** Where the loader looks for it: the place that it must have in the minimal root. */
+  readonly path: string;
+  /** The package that owns it, without architecture. */
+  readonly package: string;
+  readonly version: string;
+}
+
+function output(command: string, args: readonly string[]): string {
+  return execFileSync(command, args, { encoding: 'utf8', env: { PATH: process.env.PATH ?? '', LC_ALL: 'C' } });
+}
+
+/** Paths in the output of ldd: `soname => path (address)`, or the loader alone; the kernel's own page has no path. */
+function pathsOf(binary: string): string[] {
+  const lines = output('ldd', [binary]).split('\n');
+  const missing = lines.find((line) => line.includes('not found'));
+  if (missing !== undefined) throw new Error(`${binary} needs a library that this machine lacks: ${missing.trim()}`);
+  return lines.flatMap((line) => /(?:=>\s*|^\s*)(\/\S+)\s+\(0x/.exec(line)?.[1] ?? []);
+}
+
+/** With /usr merged into one tree, dpkg may know a file by either name. */
+function ownerOf(path: string): string {
+  const candidates = [path, realpathSync(path), path.replace(/^\/usr/, ''), `/usr${path}`, loaderName(path)];
+  for (const candidate of candidates) {
+    try {
+      return output('dpkg-query', ['--search', candidate]).split(':', 1)[0]!;
+    } catch {
+      // Not under this name.
+    }
+  }
+  throw new Error(`no Debian package owns ${path}: build the minimal root on Debian or in the Dockerfile's first stage`);
+}
+
+/** `/lib64/ld-linux-x86-64.so.2` is a link whose real name alone is in the package's list. */
+function loaderName(path: string): string {
+  return realpathSync(path).replace(/^\/usr/, '');
+}
+
+/** The libraries of all `binaries`, each once, sorted by path. */
+export function librariesOf(binaries: readonly string[]): Library[] {
+  const paths = [...new Set(binaries.flatMap(pathsOf))].sort();
+  return paths.map((path) => {
+    const name = ownerOf(path);
+    return { path, package: name, version: output('dpkg-query', ['--show', '--showformat=${Version}', name]) };
+  });
+}
