@@ -1,6 +1,6 @@
 /** Shared libraries of a program, found through the loader itself, and the Debian packages that they come from. */
 
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { realpathSync } from 'node:fs';
 
 export interface Library {
@@ -23,22 +23,14 @@ function pathsOf(binary: string): string[] {
   return lines.flatMap((line) => /(?:=>\s*|^\s*)(\/\S+)\s+\(0x/.exec(line)?.[1] ?? []);
 }
 
-/** With /usr merged into one tree, dpkg may know a file by either name. */
+/** With /usr merged into one tree, dpkg may know a file by another of its names: with or without /usr, link or target. */
 function ownerOf(path: string): string {
-  const candidates = [path, realpathSync(path), path.replace(/^\/usr/, ''), `/usr${path}`, loaderName(path)];
-  for (const candidate of candidates) {
-    try {
-      return output('dpkg-query', ['--search', candidate]).split(':', 1)[0]!;
-    } catch {
-      // Not under this name.
-    }
+  const names = [path, realpathSync(path)].flatMap((name) => [name, name.replace(/^\/usr/, ''), `/usr${name}`]);
+  for (const name of names) {
+    const { status, stdout } = spawnSync('dpkg-query', ['--search', name], { encoding: 'utf8' });
+    if (status === 0) return stdout.split(':', 1)[0]!;
   }
   throw new Error(`no Debian package owns ${path}: build the minimal root on Debian or in the Dockerfile's first stage`);
-}
-
-/** `/lib64/ld-linux-x86-64.so.2` is a link whose real name alone is in the package's list. */
-function loaderName(path: string): string {
-  return realpathSync(path).replace(/^\/usr/, '');
 }
 
 /** The libraries of all `binaries`, each once, sorted by path. */

@@ -39,8 +39,10 @@ export interface AuthContext {
 const CHALLENGE_BYTES = 16;
 const SPACE = 0x20;
 const HASH_SIGN = 0x23;
-/** Digests by strength, weakest first. */
-const STRENGTH: readonly ResponseDigest[] = ['md4-old', ...AUTH_DIGESTS.toReversed()];
+/** Place in the order of strength, strongest first. The old form of MD4 is no weaker than MD4 and has no name in a configuration. */
+function rankOf(digest: ResponseDigest): number {
+  return AUTH_DIGESTS.indexOf(digest === 'md4-old' ? 'md4' : digest);
+}
 
 /**
  * Asks for a login and checks it.
@@ -52,7 +54,7 @@ export async function authenticate(source: ByteSource, sink: TextSink, context: 
   const digest = chooseDigest(greeting.digests, greeting.protocol);
   const fail = (reason: string): AccessError => authFailed(context.moduleText, reason);
   // SECURITY: a weak digest makes a captured answer cheap to crack; nobody is asked for one (security.md A, downgrade).
-  if (STRENGTH.indexOf(digest) < STRENGTH.indexOf(authentication.digest)) throw fail(`digest ${digest} is too weak`);
+  if (rankOf(digest) > rankOf(authentication.digest)) throw fail(`digest ${digest} is too weak`);
   const challenge = randomBytes(CHALLENGE_BYTES).toString('base64').replace(/=+$/, '');
   sink.writeText(Buffer.from(`@RSYNCD: AUTHREQD ${challenge}\n`));
   await sink.flush();

@@ -53,11 +53,13 @@ export interface Dialogue extends Partial<Omit<AnswerFormat, 'protocol'>> {
   readonly ends?: boolean;
 }
 
+type Globals = Readonly<Record<string, string | number | boolean>>;
+
 export interface StageOptions {
   /** Modules besides `pub`. */
   readonly modules?: (dir: string) => ModuleSpec[];
   /** Top-level keys; limits as `limits.NAME`. */
-  readonly globals?: Readonly<Record<string, string | number | boolean>>;
+  readonly globals?: Globals | ((dir: string) => Globals);
   /** Further keys of `pub`. */
   readonly keys?: ModuleSpec['keys'];
   /** Further entries of `pub`. */
@@ -171,7 +173,8 @@ export async function openStage(options: StageOptions = {}): Promise<Stage> {
   await makeTree(join(dir, 'pub'), [...PUB, ...(options.tree ?? [])]);
   await options.prepare?.(dir);
   const pub: ModuleSpec = { name: 'pub', path: join(dir, 'pub'), ...(options.keys && { keys: options.keys }) };
-  const toml = toToml([pub, ...(options.modules?.(dir) ?? [])], options.globals).replace(
+  const globals = typeof options.globals === 'function' ? options.globals(dir) : options.globals;
+  const toml = toToml([pub, ...(options.modules?.(dir) ?? [])], globals).replace(
     '127.0.0.1:0',
     options.listen ?? '127.0.0.1:0',
   );

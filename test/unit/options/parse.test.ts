@@ -221,6 +221,12 @@ describe('refusals', () => {
     expect(options).toMatchObject({ checksum: true, capabilities: 'iLv', checksumChoice: { transfer: 'md5' } });
   });
 
+  it('reads an option that the module refuses, because its preamble comes before the refusal', () => {
+    const options = parse(['-rze.iLv', '--checksum-choice=md5'], { refusePatterns: ['z', 'checksum*'] });
+    expect(answer(options)).toBe('4 rsync: The server is configured to refuse --compress (-z)\n');
+    expect(options).toMatchObject({ compression: { choice: 'negotiate' }, checksumChoice: { transfer: 'md5' } });
+  });
+
   it('reads the capabilities behind an unknown letter', () => {
     expect(parse(['-rQe.iLv']).capabilities).toBe('iLv');
   });
