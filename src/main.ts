@@ -3,11 +3,14 @@
 import { homedir } from 'node:os';
 import { checkText } from './cli/check.ts';
 import { convertConfig } from './cli/convert.ts';
+import { dropinText } from './cli/dropin.ts';
+import { checkHealth } from './cli/healthcheck.ts';
 import { type Command, parseCommandLine } from './cli/options.ts';
 import { serve } from './cli/serve.ts';
 import { helpText, versionText } from './cli/usage.ts';
 import type { LoadContext } from './config/config.ts';
 import { readConfig } from './config/load.ts';
+import { modulesIn } from './config/module-directory.ts';
 import { EXIT, RsyncError } from './errors.ts';
 
 async function main(argv: readonly string[]): Promise<number> {
@@ -28,13 +31,31 @@ async function main(argv: readonly string[]): Promise<number> {
     case 'check':
       process.stdout.write(checkText(configOf(command)));
       return EXIT.OK;
+    case 'print-dropin':
+      process.stdout.write(dropinText(configOf(command)));
+      return EXIT.OK;
+    case 'healthcheck': {
+      const { text, exit } = await checkHealth(configOf(command));
+      process.stdout.write(text);
+      return exit;
+    }
     case 'serve':
       return serve(configOf(command), process.env);
   }
 }
 
-function configOf(command: Extract<Command, { flags: unknown }>) {
-  return readConfig(command.flags, homedir(), loadContext());
+function configOf({ flags, modulesIn: directory }: Extract<Command, { flags: unknown }>) {
+  const modules = directory === null ? flags.modules : [...modulesIn(directory), ...flags.modules];
+  return readConfig({ ...flags, modules }, homeDirectory(), loadContext());
+}
+
+/** Null for a user without one: numeric ids in a container, DynamicUser= in a root without a user table. */
+function homeDirectory(): string | null {
+  try {
+    return homedir();
+  } catch {
+    return null;
+  }
 }
 
 function loadContext(): LoadContext {

@@ -26,9 +26,12 @@ export const CLI_OPTIONS = [
   },
   { name: 'gokr.listen', value: 'ADDR', doc: 'listen on ADDR, as "[::]:873", instead of the configured addresses' },
   { name: 'gokr.modulemap', value: 'NAME=PATH', doc: 'serve the directory PATH as module NAME; repeatable' },
+  { name: 'modules-in', value: 'DIRECTORY', doc: 'serve each directory in DIRECTORY as a module named like it' },
   { name: 'port', value: 'PORT', doc: 'listen on this port instead of the configured one' },
   { name: 'address', value: 'HOST', doc: 'listen on this address instead of the configured one' },
   { name: 'check', doc: 'check the configuration, print what it amounts to, exit' },
+  { name: 'print-dropin', doc: 'print the systemd drop-in that lets the service read the configured modules, exit' },
+  { name: 'healthcheck', doc: 'ask the running daemon for its module list, exit with 0 if it answers, else 1' },
   {
     name: 'convert-config',
     value: 'FILE',
@@ -43,7 +46,18 @@ export type Command =
   | { readonly kind: 'help' }
   | { readonly kind: 'version' }
   | { readonly kind: 'convert'; readonly file: string }
-  | { readonly kind: 'check' | 'serve'; readonly flags: ConfigFlags };
+  | {
+      readonly kind: ConfiguredKind;
+      readonly flags: ConfigFlags;
+      /** --modules-in; null when absent. */
+      readonly modulesIn: string | null;
+    };
+
+/** What is done with a configuration. */
+type ConfiguredKind = 'check' | 'print-dropin' | 'healthcheck' | 'serve';
+
+/** Switches that do something else than serve; the first that is given wins. */
+const MODES = ['check', 'print-dropin', 'healthcheck'] as const satisfies readonly ConfiguredKind[];
 
 /** Values by option name, in the order given; switches hold one empty text per use. */
 type Given = ReadonlyMap<string, readonly string[]>;
@@ -152,5 +166,5 @@ export function parseCommandLine(argv: readonly string[]): Command {
     address: last(given, 'address'),
     modules: given.get('gokr.modulemap') ?? [],
   };
-  return { kind: given.has('check') ? 'check' : 'serve', flags };
+  return { kind: MODES.find((mode) => given.has(mode)) ?? 'serve', flags, modulesIn: last(given, 'modules-in') };
 }

@@ -18,6 +18,7 @@ import { assertReadOnly } from '../sandbox/verify.ts';
 import { OUR_GREETING } from '../session/greeting.ts';
 import { type Daemon, runSession } from '../session/session.ts';
 import { loadHostTables, servedModules } from './served-modules.ts';
+import { connectServiceManager, statusText } from './service-manager.ts';
 
 /** Time that running sessions get after the first signal. */
 const SHUTDOWN_GRACE_MS = 5000;
@@ -42,6 +43,7 @@ export async function serve(config: Config, environment: Environment): Promise<n
     journald: environment.JOURNAL_STREAM !== undefined,
   });
   for (const warning of config.warnings) logger.warn(warning);
+  const manager = await connectServiceManager(environment, process.pid);
   const sessions = new RunningSessions(config, compression, logger);
   const listeners = await openListeners(config, environment, (transport) => sessions.start(transport));
   try {
@@ -49,12 +51,15 @@ export async function serve(config: Config, environment: Environment): Promise<n
     for (const summary of assertReadOnly(config.modules)) logger.info({ ...summary }, 'module is read-only for us');
     sessions.open(servedModules(config, tables));
     for (const listener of listeners) logger.info({ address: listener.addressText }, 'listening');
+    manager.ready(() => statusText(sessions.count, sessions.bytesSent));
     const signal = await endSignal();
+    manager.stopping();
     logger.info({ signal, sessions: sessions.count }, 'stopping');
   } finally {
     for (const listener of listeners) await listener.close();
   }
   await sessions.finish();
+  manager.close();
   await logger.flushed(LOG_FLUSH_MS);
   return 0;
 }
@@ -86,6 +91,8 @@ class RunningSessions {
   /** Null until the modules are proven read-only: connections of that first moment wait. */
   #daemon: Daemon | null = null;
   #waiting: SocketTransport[] = [];
+  /** Bytes that the sessions of the past have sent. */
+  #bytesSent = 0;
 
   constructor(config: Config, compression: CompressionTools, logger: RootLogger) {
     this.#config = config;
@@ -96,6 +103,11 @@ class RunningSessions {
 
   get count(): number {
     return this.#running.size;
+  }
+
+  /** Bytes sent to all clients since the start. */
+  get bytesSent(): number {
+    return this.#running.keys().reduce((sum, transport) => sum + transport.bytesSent, this.#bytesSent);
   }
 
   /** Begins to serve, with those that have connected already. */
@@ -119,6 +131,7 @@ class RunningSessions {
     }
     const ended = runSession(transport, this.#daemon, ticket).finally(() => {
       ticket.release();
+      this.#bytesSent += transport.bytesSent;
       this.#running.delete(transport);
     });
     this.#running.set(transport, ended);

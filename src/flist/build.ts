@@ -182,7 +182,8 @@ export class ArgumentLister {
     const directory = directoryOf(view.resolve(from, path, true));
     // SECURITY: a link in the argument must not lead around the module's rules.
     if (module.filter.hidesWithParents(directory.toBuffer(), true)) throw missingError();
-    view.statDirectory(directory);
+    // As chdir: a directory that may not be searched is an error of its own, before any name in it is looked up.
+    view.lstat(directory, DOT);
     return directory;
   }
 

@@ -123,29 +123,39 @@ export class Admission {
 
   #ticket(keys: AddressKeys | null): AdmissionTicket {
     let inHandshake = true;
-    let moduleName: string | null = null;
+    let chosen: { name: string; max: number } | null = null;
+    let holdsPlace = false;
     let released = false;
-    const argumentsComplete = (): void => {
+    const isFull = (name: string, max: number): boolean => max > 0 && this.connectionsIn(name) >= max;
+    const endHandshake = (): void => {
       if (inHandshake) this.#handshakes--;
       inHandshake = false;
     };
     const enterModule = (name: string, max: number): boolean => {
-      if (moduleName !== null || released) throw new Bug('a ticket enters one module, once');
-      if (max > 0 && this.connectionsIn(name) >= max) return false;
-      moduleName = name;
-      add(this.#perModule, name);
+      if (chosen !== null || released) throw new Bug('a ticket enters one module, once');
+      if (isFull(name, max)) return false;
+      chosen = { name, max };
+      return true;
+    };
+    const argumentsComplete = (): boolean => {
+      endHandshake();
+      if (chosen === null || holdsPlace || released) return true;
+      // SECURITY: only here is a place taken: clients that stall before would keep others out of the module (CVE-2026-70464).
+      if (isFull(chosen.name, chosen.max)) return false;
+      holdsPlace = true;
+      add(this.#perModule, chosen.name);
       return true;
     };
     const release = (): void => {
       if (released) return;
       released = true;
-      argumentsComplete();
+      endHandshake();
       this.#connections--;
       if (keys !== null) {
         subtract(this.#perAddress, keys.address);
         subtract(this.#perNetwork, keys.network);
       }
-      if (moduleName !== null) subtract(this.#perModule, moduleName);
+      if (chosen !== null && holdsPlace) subtract(this.#perModule, chosen.name);
     };
     return { argumentsComplete, enterModule, release };
   }

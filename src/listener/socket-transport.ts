@@ -68,6 +68,11 @@ export class SocketTransport implements Transport {
     return this.#socket.writableLength;
   }
 
+  /** Bytes that the kernel has taken since the connection began. */
+  get bytesSent(): number {
+    return this.#socket.bytesWritten - this.#socket.writableLength;
+  }
+
   tryRead(): Buffer | null {
     // Asking an empty stream costs ten times as much as looking at its length.
     if (this.#socket.readableLength === 0) return null;

@@ -2,10 +2,14 @@
 
 /** One admitted connection. All methods are synchronous and never throw for a reason that the peer controls. */
 export interface AdmissionTicket {
-  /** The client has sent all its arguments: it no longer counts as a handshake. Further calls do nothing. */
-  argumentsComplete(): void;
   /**
-   * Takes a place in a module, at most one per ticket.
+   * The client has sent all its arguments: it no longer counts as a handshake, and takes its place in the module.
+   * Further calls do nothing.
+   * @returns false when others have taken the last place since `enterModule`.
+   */
+  argumentsComplete(): boolean;
+  /**
+   * Chooses a module, at most one per ticket; the place is taken by `argumentsComplete`.
    * @param name the configured name, never the peer's spelling.
    * @param max places of the module; 0 is unlimited.
    * @returns false when the module is full.

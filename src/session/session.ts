@@ -17,6 +17,7 @@ import { FrameWriter } from '../wire/writer.ts';
 import type { AdmissionTicket } from './admission-ticket.ts';
 import { receiveOptions, requestModule } from './connect.ts';
 import { type Agreement, exchangePreamble } from './preamble.ts';
+import { tooManyConnections } from './refusals.ts';
 import type { ServedModule } from './served-module.ts';
 import { runTransfer } from './transfer-phase.ts';
 
@@ -109,7 +110,7 @@ class Session {
     try {
       this.#watchdog.enter({ name: 'the arguments', totalMs: limits.argumentsMs, idleMs: 0 });
       const options = await receiveOptions(this.#reader, protocol, module, limits);
-      this.#ticket.argumentsComplete();
+      const hasPlace = this.#ticket.argumentsComplete();
       this.#stage = 'preamble';
       this.#watchdog.enter({ name: 'the negotiation', totalMs: limits.filterMs, idleMs: limits.filterIdleMs });
       const agreement = await exchangePreamble(this.#reader, this.#writer, {
@@ -119,6 +120,7 @@ class Session {
       });
       const messages = this.#startMux(protocol);
       if (options.refusal !== null) throw options.refusal;
+      if (!hasPlace) throw tooManyConnections(module.maxConnections);
       await this.#transfer({ options, agreement, messages, module, rootFd });
     } finally {
       closeModuleRoot(rootFd);
