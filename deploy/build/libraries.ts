@@ -30,7 +30,9 @@ function ownerOf(path: string): string {
     const { status, stdout } = spawnSync('dpkg-query', ['--search', name], { encoding: 'utf8' });
     if (status === 0) return stdout.split(':', 1)[0]!;
   }
-  throw new Error(`no Debian package owns ${path}: build the minimal root on Debian or in the Dockerfile's first stage`);
+  throw new Error(
+    `no Debian package owns ${path}: build the minimal root on Debian or in the Dockerfile's first stage`,
+  );
 }
 
 /** The libraries of all `binaries`, each once, sorted by path. */
@@ -38,6 +40,7 @@ export function librariesOf(binaries: readonly string[]): Library[] {
   const paths = [...new Set(binaries.flatMap(pathsOf))].sort();
   return paths.map((path) => {
     const name = ownerOf(path);
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg's own placeholder
     return { path, package: name, version: output('dpkg-query', ['--show', '--showformat=${Version}', name]) };
   });
 }

@@ -8,10 +8,10 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { basename, join, resolve } from 'node:path';
-import { BUNDLE_NAME, DIST, PROJECT, makeBundle } from './bundle.ts';
+import { BUNDLE_NAME, DIST, makeBundle, PROJECT } from './bundle.ts';
 import { type Library, librariesOf } from './libraries.ts';
 import { type Component, sbomText } from './sbom.ts';
-import { type TreeFile, summarise, writeTree } from './tree.ts';
+import { summarise, type TreeFile, writeTree } from './tree.ts';
 
 /** Where our code lives in the root. */
 const APPLICATION = 'usr/lib/gokr-rsyncd';
@@ -49,7 +49,7 @@ function addNode(files: Files): { binary: string; component: Component } {
   const binary = join(PROJECT, directory, 'bin/node');
   const { version } = packageOf(directory);
   const node = executable(binary);
-  files.set('usr/bin/node', node);
+  files.set('bin/node', node);
   addLicences(files, directory, 'node');
   const versions = JSON.parse(execFileSync(binary, ['-p', 'JSON.stringify(process.versions)'], { encoding: 'utf8' }));
   const { node: _, modules, napi, ...builtIn } = versions as Record<string, string>;
@@ -62,7 +62,7 @@ function addNode(files: Files): { binary: string; component: Component } {
     version,
     purl: `pkg:generic/node@${version}`,
     licence: 'MIT',
-    files: { '/usr/bin/node': node.bytes },
+    files: { '/bin/node': node.bytes },
     parts,
   };
   return { binary, component };
@@ -105,17 +105,19 @@ function addLz4(files: Files): { binaries: string[]; components: Component[] } {
 
 function addLibraries(files: Files, libraries: readonly Library[]): Component[] {
   const byPackage = Map.groupBy(libraries, (library) => library.package);
-  return [...byPackage].sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, owned]) => {
-    for (const { path } of owned) {
-      const isLoader = basename(path).startsWith('ld-linux');
-      files.set(path.slice(1), { bytes: readFileSync(path), isExecutable: isLoader });
-    }
-    files.set(`${LICENCES}/${name}/copyright`, plain(readFileSync(`/usr/share/doc/${name}/copyright`)));
-    const { version } = owned[0]!;
-    const contents = Object.fromEntries(owned.map(({ path }) => [path, readFileSync(path)]));
-    const purl = `pkg:deb/debian/${name}@${encodeURIComponent(version)}`;
-    return { type: 'library', name, version, purl, files: contents } satisfies Component;
-  });
+  return [...byPackage]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, owned]) => {
+      for (const { path } of owned) {
+        const isLoader = basename(path).startsWith('ld-linux');
+        files.set(path.slice(1), { bytes: readFileSync(path), isExecutable: isLoader });
+      }
+      files.set(`${LICENCES}/${name}/copyright`, plain(readFileSync(`/usr/share/doc/${name}/copyright`)));
+      const { version } = owned[0]!;
+      const contents = Object.fromEntries(owned.map(({ path }) => [path, readFileSync(path)]));
+      const purl = `pkg:deb/debian/${name}@${encodeURIComponent(version)}`;
+      return { type: 'library', name, version, purl, files: contents } satisfies Component;
+    });
 }
 
 /** Builds the root at `top`, replacing what is there. */

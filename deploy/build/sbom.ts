@@ -39,7 +39,13 @@ function toCycloneDx({ type, name, version, purl, licence, files, parts }: Compo
 function uuidOf(text: string): string {
   const hex = sha256(text);
   const variant = '89ab'[Number.parseInt(hex[16]!, 16) % 4];
-  return [hex.slice(0, 8), hex.slice(8, 12), `8${hex.slice(13, 16)}`, `${variant}${hex.slice(17, 20)}`, hex.slice(20, 32)].join('-');
+  return [
+    hex.slice(0, 8),
+    hex.slice(8, 12),
+    `8${hex.slice(13, 16)}`,
+    `${variant}${hex.slice(17, 20)}`,
+    hex.slice(20, 32),
+  ].join('-');
 }
 
 /** The document; ends with a line feed. It holds no time of its own: the same inputs give the same bytes. */

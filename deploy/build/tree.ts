@@ -33,7 +33,11 @@ function pathsBelow(top: string): string[] {
 }
 
 /** Replaces the tree at `top`. Paths are relative to it; nobody but the owner may write anything. */
-export function writeTree(top: string, files: ReadonlyMap<string, TreeFile>, emptyDirectories: readonly string[]): void {
+export function writeTree(
+  top: string,
+  files: ReadonlyMap<string, TreeFile>,
+  emptyDirectories: readonly string[],
+): void {
   rmSync(top, { recursive: true, force: true });
   for (const path of emptyDirectories) mkdirSync(join(top, path), { recursive: true });
   for (const [path, { bytes, isExecutable }] of files) {

@@ -5,7 +5,7 @@ import { ConfigError } from '../errors.ts';
 import { escapeControls } from '../observe/escape.ts';
 
 /** Our own files in the minimal root, and what systemd mounts there: a module over one of them would take it away. */
-const OWN_PATHS = ['/dev', '/lib', '/lib64', '/proc', '/run', '/sys', '/usr/bin', '/usr/lib/gokr-rsyncd'];
+const OWN_PATHS = ['/bin', '/dev', '/lib', '/lib64', '/proc', '/run', '/sys', '/usr/lib/gokr-rsyncd'];
 
 /** Host tables that `numeric_ids = false` needs. */
 const NAME_TABLES = ['/etc/passwd', '/etc/group'];
@@ -41,7 +41,7 @@ function boundPath({ name, path }: ModuleConfig): string {
 /** systemd.unit(5): `%` is a specifier, `:` separates, quotes and blanks split words; a backslash takes that away. */
 function escapePath(path: string): string {
   // SECURITY: a line feed in a path would become a line of the unit file, and so any setting that the path's owner likes.
-  if (/[\x00-\x1f\x7f]/.test(path)) {
+  if (/\p{Cc}/u.test(path)) {
     throw new ConfigError(`${escapeControls(path)}: a path with control characters cannot be written into a unit file`);
   }
   return path.replaceAll('%', '%%').replace(/[\\:"' ;#]/g, '\\$&');

@@ -17,6 +17,7 @@ import { dropToNobody } from '../sandbox/identity.ts';
 import { assertReadOnly } from '../sandbox/verify.ts';
 import { OUR_GREETING } from '../session/greeting.ts';
 import { type Daemon, runSession } from '../session/session.ts';
+import { closeModuleRoot, openModuleRoot } from '../vfs/module-root.ts';
 import { loadHostTables, servedModules } from './served-modules.ts';
 import { connectServiceManager, statusText } from './service-manager.ts';
 
@@ -48,6 +49,8 @@ export async function serve(config: Config, environment: Environment): Promise<n
   const listeners = await openListeners(config, environment, (transport) => sessions.start(transport));
   try {
     logger.info(dropToNobody());
+    // SECURITY: a root behind a stranger's link is refused now, not when the first client comes (CVE-2026-53784).
+    for (const { path } of config.modules) closeModuleRoot(openModuleRoot(Buffer.from(path), config.limits));
     for (const summary of assertReadOnly(config.modules)) logger.info({ ...summary }, 'module is read-only for us');
     sessions.open(servedModules(config, tables));
     for (const listener of listeners) logger.info({ address: listener.addressText }, 'listening');

@@ -1,6 +1,12 @@
 /** The connection to whoever started us as a service, if anybody did; serve.ts opens it before anything is served. */
 
-import { descriptorSink, type NotifySink, packageSink, ServiceNotifier, watchdogIntervalMs } from '../observe/notify.ts';
+import {
+  descriptorSink,
+  type NotifySink,
+  packageSink,
+  ServiceNotifier,
+  watchdogIntervalMs,
+} from '../observe/notify.ts';
 import { connectDatagram } from '../sandbox/syscalls.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;

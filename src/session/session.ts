@@ -182,7 +182,7 @@ class Session {
     if (this.#stage === 'preamble') return;
     // The arguments never became options: all-zero flags are a preamble that every client can follow (1-session.md 5.2).
     const messages = this.#messages ?? this.#skipPreamble();
-    const prefix = error instanceof UsageError ? '' : 'rsync: [sender] ';
+    const prefix = error instanceof UsageError || error instanceof AccessError ? '' : 'rsync: [sender] ';
     messages.fatal(Buffer.from(`${prefix}${text}\n`, 'latin1'), error.exit);
   }
 

@@ -14,3 +14,20 @@ export function withEdits(content: Buffer, offsets: readonly number[]): Buffer {
   for (const offset of offsets) edited[offset] = edited[offset]! ^ 0xff;
   return edited;
 }
+
+const WORDS = 'the of and to in file list block sum token rsync daemon sender module client byte frame length zero'.split(
+  ' ',
+);
+
+/** Text of pseudo-random words that depends on `seed` alone: compresses to about a third, without long repetitions. */
+export function textOf(seed: string, length: number): Buffer {
+  const words: string[] = [];
+  let characters = 0;
+  for (const byte of randomBytesOf(seed, length)) {
+    if (characters >= length) break;
+    const word = byte % 11 === 0 ? `${byte * 7919}\n` : `${WORDS[byte % WORDS.length]} `;
+    words.push(word);
+    characters += word.length;
+  }
+  return Buffer.from(words.join('')).subarray(0, length);
+}

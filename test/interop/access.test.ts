@@ -1,12 +1,12 @@
 /** Access lists and connection limits, with real clients and as C rsync words them. */
 
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { moduleUrl, rsync } from '../helpers/rsync.ts';
 import type { RunResult } from '../helpers/run.ts';
 import type { Peer } from '../session/support/peer.ts';
 import { openStage, type Stage } from '../session/support/stage.ts';
-import { enter } from '../session/support/wire.ts';
+import { enter, pullArguments, USUAL_PROTOCOL } from '../session/support/wire.ts';
 import { hasRoot } from '../setup/clients.ts';
 
 /** Keys of a module, and who may use it. */
@@ -91,8 +91,9 @@ describe.skipIf(!hasRoot())('a connection limit', { timeout: 20_000 }, () => {
     const peers: Peer[] = [];
     for (let index = 0; index < count; index++) {
       const peer = await stage.connect();
-      peer.send(enter(module));
-      await peer.untilText('@RSYNCD: OK\n');
+      peer.send(enter(module), pullArguments([], USUAL_PROTOCOL, [`${module}/`]));
+      // Flags and seed behind OK: the arguments have been read.
+      await peer.until((received) => received.length >= received.indexOf('OK\n') + 8 && received.includes('OK\n'));
       peers.push(peer);
     }
     return peers;

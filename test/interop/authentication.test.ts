@@ -1,8 +1,8 @@
 /** Logins: every digest by a scripted client, a real client with its password file, and every way to fail. */
 
+import { createHash } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { md4 } from '../../src/checksum/md4.ts';
 import type { RunResult } from '../helpers/run.ts';
@@ -17,7 +17,12 @@ const hashOf =
     createHash(name).update(bytes).digest();
 
 /** Greeting, and how its client answers a challenge (1-session.md 2.6). */
-const DIALECTS: readonly (readonly [title: string, greeting: string, prefix: number, hash: (bytes: Buffer) => Uint8Array])[] = [
+const DIALECTS: readonly (readonly [
+  title: string,
+  greeting: string,
+  prefix: number,
+  hash: (bytes: Buffer) => Uint8Array,
+])[] = [
   ['sha512', '@RSYNCD: 32.0 sha512 sha256 sha1 md5 md4', 0, hashOf('sha512')],
   ['sha256', '@RSYNCD: 32.0 sha256 md5', 0, hashOf('sha256')],
   ['SHA1 in upper case', '@RSYNCD: 31.0 SHA1', 0, hashOf('sha1')],
@@ -84,12 +89,21 @@ describe.skipIf(!hasRoot())('a login', { timeout: 20_000 }, () => {
     ['default', '@RSYNCD: 31.0', 'auth failed on module default'],
     ['default', '@RSYNCD: 29', 'auth failed on module default'],
     ['strict', '@RSYNCD: 32.0 sha256', 'auth failed on module strict'],
-    ['any', '@RSYNCD: 32.0 blake3', 'your client does not support one of our daemon-auth checksums: sha512 sha256 sha1 md5 md4'],
+    [
+      'any',
+      '@RSYNCD: 32.0 blake3',
+      'your client does not support one of our daemon-auth checksums: sha512 sha256 sha1 md5 md4',
+    ],
   ])('to the module %s below its floor is not asked for: %s', async (module, greeting, text) => {
     expect(await logIn(module, greeting, () => '')).toBe(`@ERROR: ${text}`);
   });
 
-  const pull = (user: string, module: string, password: string | null, options: readonly string[] = []): Promise<RunResult> =>
+  const pull = (
+    user: string,
+    module: string,
+    password: string | null,
+    options: readonly string[] = [],
+  ): Promise<RunResult> =>
     stage.rsync([...options, `rsync://${user}@127.0.0.1:${stage.port}/${module}/file`, 'got'], {
       env: password === null ? {} : { RSYNC_PASSWORD: password },
     });

@@ -3,7 +3,7 @@
 /** What stands at the destination before the pull. */
 export type DestinationState = 'empty' | 'identical' | 'stale';
 
-export type ModuleName = 'plain' | 'odd' | 'delta' | 'filter' | 'times' | 'mount' | 'wide' | DaemonFilterModule;
+export type ModuleName = 'plain' | 'odd' | 'delta' | 'filter' | 'times' | 'mount' | 'wide' | 'matrix' | DaemonFilterModule;
 type DaemonFilterModule = 'excluded' | 'included' | 'ruled' | 'numeric';
 
 export interface EquivalenceCase {
@@ -19,6 +19,10 @@ export interface EquivalenceCase {
   readonly states?: readonly DestinationState[];
   /** Content of the file that --files-from names. */
   readonly filesFrom?: string;
+  /** Directories beside the destination: `../base` is a stale copy of the tree, `../spare` is empty. */
+  readonly beside?: true;
+  /** Only --protocol is added to the arguments: for options that change what is printed. */
+  readonly bare?: true;
 }
 
 export const PROTOCOLS: readonly number[] = [27, 28, 29, 30, 31, 32];
@@ -29,7 +33,7 @@ export const STATES: readonly DestinationState[] = ['empty', 'identical', 'stale
 type Options = Omit<EquivalenceCase, 'name' | 'args' | 'module'>;
 
 /** Options in words, as a shell without quotes would split them. */
-function pull(module: ModuleName, args: string, options: Options = {}): EquivalenceCase {
+export function pull(module: ModuleName, args: string, options: Options = {}): EquivalenceCase {
   const { sources } = options;
   const shown = sources === undefined ? '' : ` ${sources.map((source) => JSON.stringify(source)).join(' ')}`;
   return { name: `${module}${shown} ${args}`, args: args.split(' '), module, ...options };

@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ModuleSpec } from '../helpers/module-spec.ts';
+import { matrixStaleTree, matrixTree } from '../helpers/matrix-tree.ts';
 import { oddTree, plainTree } from '../helpers/odd-tree.ts';
 import { removeTree, scratchDir } from '../helpers/scratch.ts';
 import { deltaTree, filterTree, timesTree, wideTree } from '../helpers/small-trees.ts';
@@ -31,7 +32,11 @@ const TREES: Readonly<Record<string, () => TreeEntry[]>> = {
     { name: 'mounted', is: 'dir' },
   ],
   wide: () => wideTree(20_000),
+  matrix: matrixTree,
 };
+
+/** Stale versions that say more than what staleTree makes of any tree. */
+const STALE_TREES: Readonly<Record<string, () => TreeEntry[]>> = { matrix: matrixStaleTree };
 
 /** Modules that show another module's tree under daemon rules. */
 const VIEWS: Readonly<Record<string, { tree: string; keys: Exclude<ModuleSpec['keys'], undefined> }>> = {
@@ -67,7 +72,7 @@ export async function makeFixtures(): Promise<Fixtures> {
 }
 
 async function makeVersions(scratch: string, tree: string, entries: readonly TreeEntry[]): Promise<void> {
-  const versions = { modules: entries, identical: entries, stale: staleTree(entries) };
+  const versions = { modules: entries, identical: entries, stale: STALE_TREES[tree]?.() ?? staleTree(entries) };
   for (const [version, content] of Object.entries(versions)) {
     // Trees that take seconds are not made in a version that no case uses.
     if (tree === 'wide' && version === 'stale') continue;

@@ -34,7 +34,11 @@ describe.skipIf(!hasRoot())('the module list', { timeout: 20_000 }, () => {
           { name: 'b.second', path },
           { name: 'a-name-of-more-than-15-bytes', path, keys: { comment: 'long' } },
           { name: 'hidden', path, keys: { list: false, comment: 'not shown' } },
-          { name: 'locked', path, keys: { comment: 'needs a login', auth_users: ['alice'], secrets_file: join(dir, 'secrets') } },
+          {
+            name: 'locked',
+            path,
+            keys: { comment: 'needs a login', auth_users: ['alice'], secrets_file: join(dir, 'secrets') },
+          },
           { name: 'denied', path, keys: { comment: 'for nobody', hosts_deny: ['all'] } },
         ];
       },
@@ -56,7 +60,9 @@ describe.skipIf(!hasRoot())('the module list', { timeout: 20_000 }, () => {
   it.each(['\n', '#list\n', '#list\r\n'])('answers the line %j and ends with EXIT', async (line) => {
     const { answer, line: logged } = await stage.play({ send: Buffer.concat([greeting(), Buffer.from(line)]) });
     expect(answer.text).toBe(
-      Buffer.from(`@RSYNCD: 32.0 sha512 sha256 sha1 md5 md4\n${MOTD}\n${LIST.join('\n')}\n@RSYNCD: EXIT\n`).toString('latin1'),
+      Buffer.from(`@RSYNCD: 32.0 sha512 sha256 sha1 md5 md4\n${MOTD}\n${LIST.join('\n')}\n@RSYNCD: EXIT\n`).toString(
+        'latin1',
+      ),
     );
     expect(logged).toMatchObject({ outcome: 'ok', exit: 0 });
     expect(logged.module).toBeUndefined();

@@ -4,9 +4,10 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { compareSnapshots } from '../helpers/compare-snapshots.ts';
 import { moduleUrl, rsync } from '../helpers/rsync.ts';
-import { mustRun } from '../helpers/run.ts';
+import { mustRun, type RunResult } from '../helpers/run.ts';
 import type { RunningDaemon } from '../helpers/running-daemon.ts';
 import { type Snapshot, snapshot } from '../helpers/snapshot.ts';
+import { type RsyncClient, systemClient } from '../setup/clients.ts';
 import type { EquivalenceCase } from './cases.ts';
 
 export interface Outcome {
@@ -15,6 +16,8 @@ export interface Outcome {
   /** The lines of stdout whose order the daemon determines. */
   readonly ordered: readonly string[];
   readonly stderr: readonly string[];
+  /** What --stats counts; null without. */
+  readonly receivedBytes: number | null;
   readonly tree: Snapshot;
 }
 
@@ -23,35 +26,59 @@ export interface PullRequest {
   readonly protocol: number;
   /** Directory copied as the destination; null for an empty one. */
   readonly template: string | null;
+  /** Directory copied as `../base`; needed by cases that say `beside`. */
+  readonly base?: string | null;
   /** An empty directory for this pull alone. */
   readonly dir: string;
   readonly startedMs: number;
+  /** The system's rsync when absent. */
+  readonly client?: RsyncClient;
 }
 
 /** Pulls into `dir`/dst and reads back the result. */
 export async function pull(daemon: RunningDaemon, request: PullRequest): Promise<Outcome> {
-  const { asked, dir } = request;
-  const destination = join(dir, 'dst');
-  mkdirSync(dir, { recursive: true });
-  if (request.template === null) mkdirSync(destination);
-  else await mustRun('cp', ['-a', request.template, destination]);
-  if (asked.filesFrom !== undefined) writeFileSync(join(dir, 'names'), asked.filesFrom, 'latin1');
-  const urls = (asked.sources ?? ['']).map((source) => moduleUrl(daemon.port, asked.module, source));
-  const filesFrom = asked.filesFrom === undefined ? [] : ['--files-from=names'];
-  const fixed = ['-ii', '--stats', `--protocol=${request.protocol}`];
-  const args = [...asked.args, ...filesFrom, ...fixed, ...urls, 'dst/'];
-  const result = await rsync(args, { cwd: dir, deadlineMs: 50_000 });
-  const stdout = linesOf(result.stdout).filter((line) => !VARYING.test(line));
+  const { asked, dir, protocol, startedMs } = request;
+  await prepare(request);
+  const result = await runClient(daemon, request);
+  const stdout = linesOf(result.stdout).map(withoutPlace(daemon, dir));
+  const received = stdout.find((line) => line.startsWith('Total bytes received: '));
+  const compared = stdout.filter((line) => !VARYING.test(line));
   return {
     exitCode: result.exitCode,
-    stdout: stdout.toSorted(),
-    ordered: stdout.filter((line) => (request.protocol >= 29 ? ITEM : LISTED).test(line)),
+    stdout: compared.toSorted(),
+    ordered: compared.filter((line) => (protocol >= 29 ? ITEM : LISTED).test(line)),
     stderr: linesOf(result.stderr)
       .filter((line) => daemon.name === 'ours' || !RESET.test(line))
-      .map((line) => normalise(line.replaceAll(dir, 'DIR').replaceAll(`:${daemon.port}`, ':PORT')))
+      .map(withoutPlace(daemon, dir))
+      .map(normalise)
       .sort(),
-    tree: snapshot(destination, { startedMs: request.startedMs, atimes: asked.args.includes('-aU') }),
+    receivedBytes: received === undefined ? null : Number(received.replace(/\D/g, '')),
+    tree: snapshot(join(dir, 'dst'), { startedMs, atimes: asked.args.includes('-aU') }),
   };
+}
+
+async function prepare({ asked, dir, template, base }: PullRequest): Promise<void> {
+  const destination = join(dir, 'dst');
+  mkdirSync(dir, { recursive: true });
+  if (template === null) mkdirSync(destination);
+  else await mustRun('cp', ['-a', template, destination]);
+  if (asked.filesFrom !== undefined) writeFileSync(join(dir, 'names'), asked.filesFrom, 'latin1');
+  if (asked.beside === undefined) return;
+  mkdirSync(join(dir, 'spare'));
+  // A copy for each pull: --link-dest makes links to its files.
+  await mustRun('cp', ['-a', base!, join(dir, 'base')]);
+}
+
+function runClient(daemon: RunningDaemon, request: PullRequest): Promise<RunResult> {
+  const { asked, dir, protocol, client = systemClient() } = request;
+  const urls = (asked.sources ?? ['']).map((source) => moduleUrl(daemon.port, asked.module, source));
+  const added = [
+    ...(asked.filesFrom === undefined ? [] : ['--files-from=names']),
+    ...(asked.bare ? [] : ['-ii', '--stats']),
+    // The newest protocol without being asked for: the greeting then says what the client itself would say.
+    ...(protocol >= client.protocol ? [] : [`--protocol=${protocol}`]),
+  ];
+  return rsync([...asked.args, ...added, ...urls, 'dst/'], { cwd: dir, deadlineMs: 50_000 }, client);
 }
 
 /** Differences of two outcomes, one line each; empty when a user could not tell the daemons apart. */
@@ -63,6 +90,7 @@ export function compareOutcomes(expected: Outcome, actual: Outcome): string[] {
     ...compareLines('stderr', expected.stderr, actual.stderr),
     ...compareLines('stdout', expected.stdout, actual.stdout),
     ...compareOrder(expected.ordered, actual.ordered),
+    ...compareBytes(expected.receivedBytes, actual.receivedBytes),
     ...compareSnapshots(expected.tree, actual.tree).map((line) => `tree: ${line}`),
   ];
 }
@@ -81,6 +109,11 @@ const ITEM = /^([-dlcbps][-rwxstST]{9}|[<>ch.][fdLDS][^ ]{9}|[.][fdLDS] {9}) /;
 
 /** The reference sometimes closes with unread input; we never may (1-session.md 6.5), so only its resets are dropped. */
 const RESET = /: (Connection reset by peer \(104\)|Broken pipe \(32\))$/;
+
+/** Takes the names of this pull's directory and port out of a line. */
+function withoutPlace(daemon: RunningDaemon, dir: string): (line: string) => string {
+  return (line) => line.replaceAll(dir, 'DIR').replaceAll(`:${daemon.port}`, ':PORT');
+}
 
 function linesOf(output: Buffer): string[] {
   return output
@@ -105,6 +138,13 @@ function compareLines(stream: string, expected: readonly string[], actual: reado
   const missing = subtract(expected, actual).map((line) => `${stream} lacks: ${line}`);
   const added = subtract(actual, expected).map((line) => `${stream} has added: ${line}`);
   return [...missing, ...added].slice(0, 40);
+}
+
+/** Framing and chunks of compressed data differ a little; data sent uncompressed or whole differ by more. */
+function compareBytes(expected: number | null, actual: number | null): string[] {
+  if (expected === null || actual === null) return [];
+  const excess = actual > expected * 1.1 + 4096;
+  return excess ? [`bytes received should be about ${expected}, are ${actual}`] : [];
 }
 
 function compareOrder(expected: readonly string[], actual: readonly string[]): string[] {

@@ -136,7 +136,11 @@ describe.skipIf(!hasRoot())('of argument lists, the daemon', { timeout: 20_000 }
   });
 
   it('ends without a word when the list ends too soon', async () => {
-    await play((protocol) => argumentList(SERVER, protocol).subarray(0, 15), { outcome: 'peer-gone', tells: null }, true);
+    await play(
+      (protocol) => argumentList(SERVER, protocol).subarray(0, 15),
+      { outcome: 'peer-gone', tells: null },
+      true,
+    );
   });
 
   it.each([27, 28, 29])('refuses a NUL byte in an argument at protocol %i', async (protocol) => {

@@ -47,20 +47,44 @@ const ITEMS = (): ItemWriter => new ItemWriter();
 const UP_TO_LIST = [enter('pub'), pullArguments(), data(31, NO_MORE_FILTERS)];
 
 const SILENCES: readonly Case[] = [
-  ['before the greeting', [], timeout(/^@ERROR: (timeout while waiting for the greeting|io timeout after 1 seconds)$/m)],
+  [
+    'before the greeting',
+    [],
+    timeout(/^@ERROR: (timeout while waiting for the greeting|io timeout after 1 seconds)$/m),
+  ],
   ['inside the greeting', [Buffer.from('@RSY')], timeout(/^@ERROR: /m)],
   ['before the module line', [greeting()], timeout(/^@ERROR: /m)],
   ['inside early input', [greeting(), Buffer.from('#early_input=100\nabc')], timeout(/^@ERROR: /m)],
   ['before the arguments', [enter('pub')], timeout(/timeout while waiting for the arguments\n$/)],
   ['inside the arguments', [enter('pub'), argumentList(['--server']).subarray(0, 9)], timeout(/the arguments\n$/)],
-  ['before the second arguments of -s', [enter('pub'), argumentList(['--server', '--sender', '-rs'])], timeout(/the arguments\n$/)],
-  ['inside the negotiation', [enter('pub'), argumentList(['--server', '--sender', '-re.LsfxCIvu', '.', 'pub/'])], timeout(null)],
+  [
+    'before the second arguments of -s',
+    [enter('pub'), argumentList(['--server', '--sender', '-rs'])],
+    timeout(/the arguments\n$/),
+  ],
+  [
+    'inside the negotiation',
+    [enter('pub'), argumentList(['--server', '--sender', '-re.LsfxCIvu', '.', 'pub/'])],
+    timeout(null),
+  ],
   ['before the filter list', [enter('pub'), pullArguments()], timeout(/io timeout after 1 seconds\n$/)],
-  ['inside a filter rule', [enter('pub'), pullArguments(), data(31, filterRecord('- x', 50))], timeout(/io timeout after 1 seconds\n$/)],
-  ['inside the names of --files-from', [enter('pub'), pullArguments(['--files-from=-', '--from0']), data(31, NO_MORE_FILTERS)], timeout(/io timeout after 2 seconds\n$/)],
+  [
+    'inside a filter rule',
+    [enter('pub'), pullArguments(), data(31, filterRecord('- x', 50))],
+    timeout(/io timeout after 1 seconds\n$/),
+  ],
+  [
+    'inside the names of --files-from',
+    [enter('pub'), pullArguments(['--files-from=-', '--from0']), data(31, NO_MORE_FILTERS)],
+    timeout(/io timeout after 2 seconds\n$/),
+  ],
   ['before the first request', UP_TO_LIST, timeout(/io timeout after 2 seconds\n$/)],
   ['inside an item', [...UP_TO_LIST, data(31, ITEMS().ndx(3))], timeout(/io timeout after 2 seconds\n$/)],
-  ['inside the sums', [...UP_TO_LIST, data(31, ITEMS().item(3, TRANSFER, sumHead(5, 700, 16, 0)))], timeout(/io timeout after 2 seconds\n$/)],
+  [
+    'inside the sums',
+    [...UP_TO_LIST, data(31, ITEMS().item(3, TRANSFER, sumHead(5, 700, 16, 0)))],
+    timeout(/io timeout after 2 seconds\n$/),
+  ],
   ['before the goodbye', [...UP_TO_LIST, data(31, Buffer.alloc(3))], timeout(/io timeout after 2 seconds\n$/)],
 ];
 

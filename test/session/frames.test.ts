@@ -73,7 +73,10 @@ describe.skipIf(!hasRoot())('of frames, the daemon', { timeout: 30_000 }, () => 
   it('tells clients of protocol 30 what was wrong without a code', async () => {
     const send = Buffer.concat([start(30), frame(101, Buffer.from('x'))]);
     const { answer } = await stage.play({ protocol: 30, send });
-    expect(answer).toMatchObject({ messages: 'rsync: [sender] protocol error: unexpected message code 101\n', exit: null });
+    expect(answer).toMatchObject({
+      messages: 'rsync: [sender] protocol error: unexpected message code 101\n',
+      exit: null,
+    });
   });
 
   it('acknowledges the exit of a client, with its code in the log', async () => {
@@ -91,14 +94,20 @@ describe.skipIf(!hasRoot())('of frames, the daemon', { timeout: 30_000 }, () => 
   });
 
   it('ends with a client that stops inside a header or a payload', async () => {
-    for (const cut of [frame(DATA, Buffer.alloc(4)).subarray(0, 3), frame(DATA, Buffer.alloc(1), 5), frame(NOOP, Buffer.alloc(0), 9)]) {
+    for (const cut of [
+      frame(DATA, Buffer.alloc(4)).subarray(0, 3),
+      frame(DATA, Buffer.alloc(1), 5),
+      frame(NOOP, Buffer.alloc(0), 9),
+    ]) {
       const { line } = await stage.play({ send: Buffer.concat([start(), cut]), ends: true });
       expect(line).toMatchObject({ outcome: 'peer-gone' });
     }
   });
 
   it('takes keep-alives between any two bytes', async () => {
-    const dialogue = [NO_MORE_FILTERS, allDone(31)].flatMap((bytes) => Array.from(bytes, (byte) => Buffer.from([byte])));
+    const dialogue = [NO_MORE_FILTERS, allDone(31)].flatMap((bytes) =>
+      Array.from(bytes, (byte) => Buffer.from([byte])),
+    );
     const frames = dialogue.flatMap((byte) => [frame(DATA), frame(DATA, byte), frame(NOOP)]);
     const { line } = await stage.play({ send: Buffer.concat([enter('pub'), pullArguments(), ...frames]) });
     expect(line).toMatchObject({ outcome: 'ok' });

@@ -48,7 +48,18 @@ describe.skipIf(!hasRoot())('immunity against paths', { timeout: 30_000 }, () =>
   beforeAll(async () => {
     stage = await openStage({
       prepare: async (dir) => {
-        for (const [name, tree] of [['secretive', SECRETIVE], ['linked', LINKED], ['outer/inner', [{ name: 'l', symlink: '../sibling' }, { name: 'ok', content: 'ok' }]], ['long', []]] as const) {
+        for (const [name, tree] of [
+          ['secretive', SECRETIVE],
+          ['linked', LINKED],
+          [
+            'outer/inner',
+            [
+              { name: 'l', symlink: '../sibling' },
+              { name: 'ok', content: 'ok' },
+            ],
+          ],
+          ['long', []],
+        ] as const) {
           mkdirSync(join(dir, name), { recursive: true });
           await makeTree(join(dir, name), tree);
         }
@@ -99,23 +110,37 @@ describe.skipIf(!hasRoot())('immunity against paths', { timeout: 30_000 }, () =>
     return stage.play({ send, ends: true });
   }
 
-  it.each(['linked/../outside/canary', 'linked//../outside/canary', '../outside/canary', '/outside/canary', 'linked/./../outside/canary', 'linked/dir/../../outside/canary', 'linked/%2e%2e/outside/canary', '/etc/passwd', '..', 'linked/..'])(
-    'CVE-2004-0426: the path "%s" leads nowhere outside',
-    async (path) => {
-      for (const options of [[], ['-R'], ['-L'], ['-R', '-L']]) {
-        const { answer, line } = await answerTo('linked', options, path);
-        expect(['ok', 'peer-gone']).toContain(line.outcome);
-        for (const leak of [CANARY, 'canary\0', 'passwd', 'outside/']) expect(answer.data.includes(leak)).toBe(false);
-      }
-    },
-  );
+  it.each([
+    'linked/../outside/canary',
+    'linked//../outside/canary',
+    '../outside/canary',
+    '/outside/canary',
+    'linked/./../outside/canary',
+    'linked/dir/../../outside/canary',
+    'linked/%2e%2e/outside/canary',
+    '/etc/passwd',
+    '..',
+    'linked/..',
+  ])('CVE-2004-0426: the path "%s" leads nowhere outside', async (path) => {
+    for (const options of [[], ['-R'], ['-L'], ['-R', '-L']]) {
+      const { answer, line } = await answerTo('linked', options, path);
+      expect(['ok', 'peer-gone']).toContain(line.outcome);
+      for (const leak of [CANARY, 'canary\0', 'passwd', 'outside/']) expect(answer.data.includes(leak)).toBe(false);
+    }
+  });
 
   it('CVE-2004-0792: names of --files-from and of secluded arguments lead nowhere outside either', async () => {
     const names = '../outside/canary\n/etc/passwd\ndir/../../outside/canary\n./../outside/canary\nfile\n';
     await pull(['-r', '--files-from=-', 'URL/linked/'], names);
     expect(received()).toEqual({ names: ['file'], leaks: false });
-    const lists = [argumentList(['--server', '--sender', '-rse.Lsf']), argumentList(['rsync', '.', 'linked/../../outside/canary'])];
-    const { answer } = await stage.play({ send: Buffer.concat([enter('linked'), ...lists, data(31, NO_MORE_FILTERS)]), ends: true });
+    const lists = [
+      argumentList(['--server', '--sender', '-rse.Lsf']),
+      argumentList(['rsync', '.', 'linked/../../outside/canary']),
+    ];
+    const { answer } = await stage.play({
+      send: Buffer.concat([enter('linked'), ...lists, data(31, NO_MORE_FILTERS)]),
+      ends: true,
+    });
     expect(answer.messages).toMatch(/change_dir "\/outside" \(in linked\) failed: No such file or directory/);
   });
 
@@ -181,7 +206,14 @@ describe.skipIf(!hasRoot())('immunity against paths', { timeout: 30_000 }, () =>
   });
 
   it('CVE-2022-29154: a real client that checks every name accepts what we send for its arguments', async () => {
-    const asks = [['-r', 'URL/linked'], ['-r', 'URL/linked/'], ['-rR', 'URL/linked/dir/inner'], ['-r', 'URL/linked/d*'], ['-r', 'URL/linked/*/inner'], ['-r', '--exclude=*.x', 'URL/linked/dir', 'URL/linked/file']];
+    const asks = [
+      ['-r', 'URL/linked'],
+      ['-r', 'URL/linked/'],
+      ['-rR', 'URL/linked/dir/inner'],
+      ['-r', 'URL/linked/d*'],
+      ['-r', 'URL/linked/*/inner'],
+      ['-r', '--exclude=*.x', 'URL/linked/dir', 'URL/linked/file'],
+    ];
     for (const args of asks) {
       destination = `got${pulls++}/`;
       const result = await pull(args);
@@ -222,12 +254,15 @@ describe.skipIf(!hasRoot())('immunity against paths', { timeout: 30_000 }, () =>
     ['a merge rule', [], ['. /etc/passwd'], 11],
     ['a merge rule that climbs', [], ['. ../outside/canary'], 11],
     ['a merge rule through a link', [], ['. dir/up-file'], 11],
-  ] as const)('CVE-2026-53802: a client cannot name a file of the host as %s', async (_title, options, filters, exit) => {
-    const { answer, line } = await answerTo('linked', options, 'linked/', filters);
-    expect(line).toMatchObject({ exit });
-    expect(answer.data).toHaveLength(0);
-    expect(answer.messages).not.toMatch(/root|canary-/);
-  });
+  ] as const)(
+    'CVE-2026-53802: a client cannot name a file of the host as %s',
+    async (_title, options, filters, exit) => {
+      const { answer, line } = await answerTo('linked', options, 'linked/', filters);
+      expect(line).toMatchObject({ exit });
+      expect(answer.data).toHaveLength(0);
+      expect(answer.messages).not.toMatch(/root|canary-/);
+    },
+  );
 
   it.each([': ../canary', ': /../outside/canary', ': dir/../../outside/canary', ':C'])(
     'CVE-2026-53802: the per-directory rule "%s" reads nothing outside',
@@ -279,7 +314,9 @@ describe.skipIf(!hasRoot())('immunity against paths', { timeout: 30_000 }, () =>
   }
 
   it('CVE-2026-43617: an access list with a host name is refused at the start, with its line', () => {
-    expect(refusal({ hosts_deny: ['*.bad.example'] })).toMatch(/^rsyncd\.toml:\d+: module\[0\]\.hosts_deny\[0\]: .*bad\.example/);
+    expect(refusal({ hosts_deny: ['*.bad.example'] })).toMatch(
+      /^rsyncd\.toml:\d+: module\[0\]\.hosts_deny\[0\]: .*bad\.example/,
+    );
   });
 
   it('CVE-2026-70452: an access list with a name that could be resolved is refused as well', () => {

@@ -9,7 +9,18 @@ import { makeTree } from '../helpers/tree.ts';
 import { hasRoot } from '../setup/clients.ts';
 import { startFlipper } from './support/flipper.ts';
 import { openStage, type Stage } from './support/stage.ts';
-import { allDone, data, enter, int32, ItemWriter, NO_MORE_FILTERS, pullArguments, sumHead, TRANSFER, WHOLE_FILE } from './support/wire.ts';
+import {
+  allDone,
+  data,
+  enter,
+  ItemWriter,
+  int32,
+  NO_MORE_FILTERS,
+  pullArguments,
+  sumHead,
+  TRANSFER,
+  WHOLE_FILE,
+} from './support/wire.ts';
 
 const CANARY = 'canary-77e1';
 const MIB = 1024 * 1024;
@@ -56,7 +67,12 @@ describe.skipIf(!hasRoot())('immunity against races', { timeout: 60_000 }, () =>
       const items = new ItemWriter();
       const requests = [0, 1, 2, 3].map((ndx) => items.item(ndx, TRANSFER, WHOLE_FILE));
       const list = pullArguments(options, 31, [...paths]);
-      const send = Buffer.concat([enter('raced'), list, data(31, NO_MORE_FILTERS), data(31, ...requests.slice(round % 3), allDone())]);
+      const send = Buffer.concat([
+        enter('raced'),
+        list,
+        data(31, NO_MORE_FILTERS),
+        data(31, ...requests.slice(round % 3), allDone()),
+      ]);
       const { answer, line } = await stage.play({ send, ends: true });
       if (answer.data.includes(CANARY)) leaks++;
       outcomes.add(String(line.outcome));
@@ -68,7 +84,12 @@ describe.skipIf(!hasRoot())('immunity against races', { timeout: 60_000 }, () =>
   it.each([
     ['CVE-2024-12747: a file swapped for a link', 'leaf', 'leaf', ['raced/leaf']],
     ['CVE-2026-29518: a directory swapped for a link while it is listed', 'parent', 'parent', ['raced/parent/']],
-    ['CVE-2026-53801: a directory swapped for a link while its files are read', 'parent', 'parent', ['raced/parent/1', 'raced/parent/2', 'raced/']],
+    [
+      'CVE-2026-53801: a directory swapped for a link while its files are read',
+      'parent',
+      'parent',
+      ['raced/parent/1', 'raced/parent/2', 'raced/'],
+    ],
   ])('%s sends nothing from outside', async (_title, name, evil, paths) => {
     for (const options of [[], ['-l'], ['-c', '-l']]) {
       const { leaks, outcomes, swaps } = await pullWhileSwapped(name, evil, paths, options);
@@ -82,7 +103,12 @@ describe.skipIf(!hasRoot())('immunity against races', { timeout: 60_000 }, () =>
     const flipper = await startFlipper(join(stage.dir, 'raced/leaf'), join(stage.dir, 'evil/fifo'));
     for (let round = 0; round < 100; round++) {
       const request = new ItemWriter().item(0, TRANSFER, WHOLE_FILE);
-      const send = Buffer.concat([enter('raced'), pullArguments([], 31, ['raced/leaf']), data(31, NO_MORE_FILTERS), data(31, request, allDone())]);
+      const send = Buffer.concat([
+        enter('raced'),
+        pullArguments([], 31, ['raced/leaf']),
+        data(31, NO_MORE_FILTERS),
+        data(31, request, allDone()),
+      ]);
       expect((await stage.play({ send, ends: true })).line.outcome).not.toMatch(/timeout|bug/);
     }
     await flipper.stop();
@@ -103,18 +129,37 @@ describe.skipIf(!hasRoot())('immunity against races', { timeout: 60_000 }, () =>
   }
 
   const weakAndStrong = (count: number, weak: (index: number) => number, strongLength: number): Buffer =>
-    Buffer.concat(Array.from({ length: count }, (_, index) => Buffer.concat([int32(weak(index)), Buffer.alloc(strongLength, 0x5a)])));
+    Buffer.concat(
+      Array.from({ length: count }, (_, index) =>
+        Buffer.concat([int32(weak(index)), Buffer.alloc(strongLength, 0x5a)]),
+      ),
+    );
 
   /** An honest delta of 1 MiB costs some 20 ms; a quadratic search costs minutes. One second is both generous and telling. */
   const ENOUGH_SECONDS = 1;
 
   it('CVE-2026-70453: 40 000 equal weak sums cost no more than an honest search', async () => {
-    expect(await costOf(sumHead(40_000, 700, 2, 0), weakAndStrong(40_000, () => 0, 2))).toBeLessThan(ENOUGH_SECONDS);
+    expect(
+      await costOf(
+        sumHead(40_000, 700, 2, 0),
+        weakAndStrong(40_000, () => 0, 2),
+      ),
+    ).toBeLessThan(ENOUGH_SECONDS);
   });
 
   it('CVE-2026-119741: a weak sum that hits at every offset runs into the budget of strong sums', async () => {
-    expect(await costOf(sumHead(1, 131_072, 16, 0), weakAndStrong(1, () => 0, 16))).toBeLessThan(ENOUGH_SECONDS);
-    expect(await costOf(sumHead(8, 65_536, 16, 0), weakAndStrong(8, () => 0, 16))).toBeLessThan(ENOUGH_SECONDS);
+    expect(
+      await costOf(
+        sumHead(1, 131_072, 16, 0),
+        weakAndStrong(1, () => 0, 16),
+      ),
+    ).toBeLessThan(ENOUGH_SECONDS);
+    expect(
+      await costOf(
+        sumHead(8, 65_536, 16, 0),
+        weakAndStrong(8, () => 0, 16),
+      ),
+    ).toBeLessThan(ENOUGH_SECONDS);
   });
 
   it('Own requirement: 40 000 distinct weak sums that share their low half cost no more either', async () => {

@@ -14,8 +14,8 @@ import {
   filterRecord,
   frame,
   greeting,
-  int32,
   ItemWriter,
+  int32,
   NO_MORE_FILTERS,
   pullArguments,
   sumHead,
@@ -40,6 +40,7 @@ describe.skipIf(!hasRoot())('immunity on the wire', { timeout: 30_000 }, () => {
         const path = join(dir, 'pub');
         return [
           { name: 'locked', path, keys: { auth_users: ['alice'], secrets_file: secrets, auth_digest: 'md5' } },
+          { name: 'single', path, keys: { max_connections: 1 } },
           { name: 'floor', path, keys: { auth_users: ['alice'], secrets_file: secrets } },
         ];
       },
@@ -97,7 +98,10 @@ describe.skipIf(!hasRoot())('immunity on the wire', { timeout: 30_000 }, () => {
       ['protocol', greeting()],
       ['limit:argBytes', enter('pub')],
       ['limit:argBytes', enter('pub', 29)],
-      ['protocol', Buffer.concat([enter('pub', 29), pullArguments(['--files-from=-', '--from0'], 29), NO_MORE_FILTERS])],
+      [
+        'protocol',
+        Buffer.concat([enter('pub', 29), pullArguments(['--files-from=-', '--from0'], 29), NO_MORE_FILTERS]),
+      ],
     ];
     const offerAll = async (): Promise<void> => {
       for (const [outcome, start] of starts) {
@@ -213,7 +217,10 @@ describe.skipIf(!hasRoot())('immunity on the wire', { timeout: 30_000 }, () => {
 
   it('CVE-2026-53794: --max-alloc changes none of our limits', async () => {
     for (const size of ['0', '1T', '-1', '8192P']) {
-      const send = Buffer.concat([upToList([`--max-alloc=${size}`]), data(31, request(sumHead(2 ** 31 - 1, 700, 16, 0)))]);
+      const send = Buffer.concat([
+        upToList([`--max-alloc=${size}`]),
+        data(31, request(sumHead(2 ** 31 - 1, 700, 16, 0))),
+      ]);
       expect((await outcomeOf(send)).line.outcome).toMatch(/^(limit:blockSumsRefused|usage)$/);
     }
   });
@@ -228,10 +235,18 @@ describe.skipIf(!hasRoot())('immunity on the wire', { timeout: 30_000 }, () => {
   });
 
   it('CVE-2026-70456: 999 and 1000 arguments are served, 1001 are refused, also with a wildcard among them', async () => {
-    for (const [count, outcome] of [[999, 'ok'], [1000, 'ok'], [1001, 'limit:args']] as const) {
+    for (const [count, outcome] of [
+      [999, 'ok'],
+      [1000, 'ok'],
+      [1001, 'limit:args'],
+    ] as const) {
       for (const path of ['pub/file', 'pub/*']) {
         const options = Array<string>(count - 5).fill('-v');
-        const send = Buffer.concat([enter('pub'), pullArguments(options, 31, [path]), data(31, NO_MORE_FILTERS, allDone())]);
+        const send = Buffer.concat([
+          enter('pub'),
+          pullArguments(options, 31, [path]),
+          data(31, NO_MORE_FILTERS, allDone()),
+        ]);
         expect((await outcomeOf(send)).line.outcome).toBe(outcome);
       }
     }
@@ -239,7 +254,16 @@ describe.skipIf(!hasRoot())('immunity on the wire', { timeout: 30_000 }, () => {
 
   it('CVE-2026-70457: sizes of 5000 digits and endless options are answered with a short text', async () => {
     const digits = '9'.repeat(5000);
-    const lengthy = [`--max-size=${digits}`, `--min-size=${digits}`, `--bwlimit=${digits}`, `--block-size=${digits}`, `--info=X${digits}`, `-${'v'.repeat(60)}`, `--skip-compress=${'a'.repeat(5000)}`, `--${digits}`];
+    const lengthy = [
+      `--max-size=${digits}`,
+      `--min-size=${digits}`,
+      `--bwlimit=${digits}`,
+      `--block-size=${digits}`,
+      `--info=X${digits}`,
+      `-${'v'.repeat(60)}`,
+      `--skip-compress=${'a'.repeat(5000)}`,
+      `--${digits}`,
+    ];
     for (const option of lengthy) {
       const { answer, line } = await outcomeOf(Buffer.concat([upToList([option]), data(31, allDone())]));
       expect(['ok', 'usage']).toContain(line.outcome);
@@ -257,12 +281,29 @@ describe.skipIf(!hasRoot())('immunity on the wire', { timeout: 30_000 }, () => {
     const stalled: Peer[] = [];
     for (let count = 0; count < 20; count++) {
       const peer = await stage.connect();
-      peer.send(enter('pub'));
+      peer.send(enter('single'));
+      await peer.untilText('@RSYNCD: OK\n');
       stalled.push(peer);
     }
-    await stage.expectHonestPull();
+    expect((await stage.rsync(['URL/single/file', 'got'])).exitCode).toBe(0);
     for (const peer of stalled) peer.close();
     for (const peer of stalled) expect((await stage.sessionEnd(peer)).outcome).toBe('peer-gone');
+  });
+
+  it('CVE-2026-70464: a client that finds the last place taken behind OK is told so and exits with 5', async () => {
+    const [early, late] = [await stage.connect(), await stage.connect()];
+    for (const peer of [early, late]) {
+      peer.send(enter('single'));
+      await peer.untilText('@RSYNCD: OK\n');
+    }
+    early.send(pullArguments([], 31, ['single/']));
+    await early.until((received) => received.length > received.indexOf('OK\n') + 3);
+    late.send(pullArguments([], 31, ['single/']));
+    const { answer, line } = await stage.finish(late);
+    expect(answer).toMatchObject({ messages: '@ERROR: max connections (1) reached -- try again later\n', exit: 5 });
+    expect(line.outcome).toBe('access:max-connections');
+    early.close();
+    await stage.sessionEnd(early);
   });
 
   it('3.5.0 fuzz batch: floods of empty messages and of unknown ones end the session', async () => {
@@ -353,7 +394,15 @@ describe.skipIf(!hasRoot())('immunity on the wire', { timeout: 30_000 }, () => {
   });
 
   it('A.2: everything that would make us receive or write is refused before the file list', async () => {
-    const uploads = ['--delete', '--partial-dir=x', '--temp-dir=/tmp', '--backup-dir=/tmp', '--write-devices', '--copy-as=root', '--log-file=/tmp/log'];
+    const uploads = [
+      '--delete',
+      '--partial-dir=x',
+      '--temp-dir=/tmp',
+      '--backup-dir=/tmp',
+      '--write-devices',
+      '--copy-as=root',
+      '--log-file=/tmp/log',
+    ];
     for (const option of uploads) {
       const args = argumentList(['--server', '-re.LsfxC', option, '.', 'pub/']);
       const { answer, line } = await outcomeOf(Buffer.concat([enter('pub'), args]));

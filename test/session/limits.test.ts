@@ -80,7 +80,11 @@ interface Request {
 
 /** A complete session that ends well unless a bound stops it. */
 function session({ options = [], paths = ['few/'], filters = [], rest = [] }: Request): Buffer {
-  const list = pullArguments(options, 31, paths.map((path) => `bounds/${path}`));
+  const list = pullArguments(
+    options,
+    31,
+    paths.map((path) => `bounds/${path}`),
+  );
   return Buffer.concat([enter('bounds'), list, data(31, ...filters, NO_MORE_FILTERS), ...rest, data(31, allDone())]);
 }
 
@@ -104,7 +108,9 @@ const REACHES: Readonly<Record<Name, (count: number) => Request>> = {
   globDirents: (count) => ({ paths: [`dirents${count}/none*`] }),
   globResults: (count) => ({ paths: [`results${count}/*`] }),
   filterRules: (count) => ({ filters: rules(count, '- x') }),
-  filterBytes: (count) => ({ filters: [...rules(5, `- ${'x'.repeat(30)}`), filterRecord('- '.padEnd(count - 160, 'y'))] }),
+  filterBytes: (count) => ({
+    filters: [...rules(5, `- ${'x'.repeat(30)}`), filterRecord('- '.padEnd(count - 160, 'y'))],
+  }),
   filterRecordBytes: (count) => ({ filters: [filterRecord('- x'.padEnd(count, '\0'))] }),
   filterPatternBytes: (count) => ({ filters: [filterRecord('- '.padEnd(count + 2, 'x'))] }),
   mergeDepth: (count) => ({ filters: [filterRecord(`. nest${count}`)] }),
@@ -167,15 +173,28 @@ describe.skipIf(!hasRoot())('a bound', { timeout: 20_000 }, () => {
     it.each<[string, (count: number) => string, number, string]>([
       ['lineBytes, in the greeting,', (count) => `${greetingOf(count)}no\n`, TEXT_N.lineBytes, most],
       ['lineBytes, in the module line,', (count) => `@RSYNCD: 31.0\n${'n'.repeat(count)}\n`, TEXT_N.lineBytes, most],
-      ['earlyInputBytes', (count) => `@RSYNCD: 31.0\n#early_input=${count}\n${'\0'.repeat(count)}no\n`, TEXT_N.earlyInputBytes, 'access:command'],
+      [
+        'earlyInputBytes',
+        (count) => `@RSYNCD: 31.0\n#early_input=${count}\n${'\0'.repeat(count)}no\n`,
+        TEXT_N.earlyInputBytes,
+        'access:command',
+      ],
     ])('%s lets N - 1 and N pass and refuses N + 1', async (_name, sent, n, refusal) => {
-      for (const [count, outcome] of [[n - 1, least], [n, least], [n + 1, refusal]] as const) {
+      for (const [count, outcome] of [
+        [n - 1, least],
+        [n, least],
+        [n + 1, refusal],
+      ] as const) {
         await stage.expectVerdict({ send: Buffer.from(sent(count)) }, { outcome: outcome!, tells: /^@ERROR: / });
       }
     });
 
     it('authLineBytes lets N - 1 and N pass and refuses N + 1', async () => {
-      for (const [extra, outcome] of [[-1, 'access:auth'], [0, 'access:auth'], [1, 'protocol']] as const) {
+      for (const [extra, outcome] of [
+        [-1, 'access:auth'],
+        [0, 'access:auth'],
+        [1, 'protocol'],
+      ] as const) {
         const peer = await stage.connect();
         peer.send('@RSYNCD: 31.0 sha512\nlocked\n');
         await peer.untilText('AUTHREQD');
@@ -186,7 +205,11 @@ describe.skipIf(!hasRoot())('a bound', { timeout: 20_000 }, () => {
   });
 
   it('xnameBytes lets N - 1 and N pass and refuses N + 1', async () => {
-    for (const [extra, outcome] of [[-1, 'ok'], [0, 'ok'], [1, 'protocol']] as const) {
+    for (const [extra, outcome] of [
+      [-1, 'ok'],
+      [0, 'ok'],
+      [1, 'protocol'],
+    ] as const) {
       const length = TEXT_N.xnameBytes + extra;
       const item = new ItemWriter().item(1, 0x1000, Buffer.from([length]), Buffer.alloc(length, 'x'));
       expect((await stage.play({ send: session({ rest: [data(31, item)] }) })).line).toMatchObject({ outcome });
@@ -194,9 +217,16 @@ describe.skipIf(!hasRoot())('a bound', { timeout: 20_000 }, () => {
   });
 
   it('messageBytes looks at the length before the code', async () => {
-    for (const [extra, detail] of [[-1, 'unexpected message code 42'], [0, 'unexpected message code 42'], [1, 'message of 21 bytes']] as const) {
+    for (const [extra, detail] of [
+      [-1, 'unexpected message code 42'],
+      [0, 'unexpected message code 42'],
+      [1, 'message of 21 bytes'],
+    ] as const) {
       const bytes = frame(42, Buffer.alloc(TEXT_N.messageBytes + extra));
-      expect((await stage.play({ send: session({ rest: [bytes] }) })).line).toMatchObject({ outcome: 'protocol', detail });
+      expect((await stage.play({ send: session({ rest: [bytes] }) })).line).toMatchObject({
+        outcome: 'protocol',
+        detail,
+      });
     }
   });
 
@@ -217,7 +247,13 @@ describe.skipIf(!hasRoot())('a bound', { timeout: 20_000 }, () => {
   });
 
   it('linkHops ends a chain of links, with a message', async () => {
-    const follow = (name: string) => Buffer.concat([enter('pub'), pullArguments(['-L'], 31, [`pub/${name}`]), data(31, NO_MORE_FILTERS), data(31, allDone())]);
+    const follow = (name: string) =>
+      Buffer.concat([
+        enter('pub'),
+        pullArguments(['-L'], 31, [`pub/${name}`]),
+        data(31, NO_MORE_FILTERS),
+        data(31, allDone()),
+      ]);
     expect((await stage.play({ send: follow('link1') })).answer.messages).toBe('');
     expect((await stage.play({ send: follow('link2') })).answer.messages).toBe('');
     expect((await stage.play({ send: follow('link3') })).answer.messages).toMatch(/link3/);

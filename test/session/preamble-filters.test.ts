@@ -3,7 +3,16 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { hasRoot } from '../setup/clients.ts';
 import { openStage, type Stage, type Verdict } from './support/stage.ts';
-import { argumentList, data, enter, filterRecord, int32, NO_MORE_FILTERS, pullArguments, vstring } from './support/wire.ts';
+import {
+  argumentList,
+  data,
+  enter,
+  filterRecord,
+  int32,
+  NO_MORE_FILTERS,
+  pullArguments,
+  vstring,
+} from './support/wire.ts';
 
 const NEGOTIATING = ['--server', '--sender', '-re.LsfxCIvu', '.', 'pub/'];
 const GONE: Verdict = { outcome: 'peer-gone', tells: null };
@@ -48,7 +57,11 @@ const RULES: readonly FilterCase[] = [
   ['with an unknown modifier', [filterRecord('-Z x')], badRule(/invalid modifier 'Z'/)],
   ['without a pattern', [filterRecord('-')], badRule(/unexpected end of filter rule/)],
   ['that clears and goes on', [filterRecord('! x')], badRule(/'!' rule has trailing characters/)],
-  ['of control bytes, which it shows escaped', [filterRecord('\x1b[2J\n')], badRule(/^Unknown filter rule: \\#033\[2J\\#012\n$/)],
+  [
+    'of control bytes, which it shows escaped',
+    [filterRecord('\x1b[2J\n')],
+    badRule(/^Unknown filter rule: \\#033\[2J\\#012\n$/),
+  ],
 ];
 
 describe.skipIf(!hasRoot())('behind the arguments, the daemon', { timeout: 20_000 }, () => {
@@ -78,7 +91,9 @@ describe.skipIf(!hasRoot())('behind the arguments, the daemon', { timeout: 20_00
     }
   }
 
-  it.each(LENGTHS)('refuses a filter rule of length %s', (_title, records, verdict) => play(records, verdict, [27, 30, 31]));
+  it.each(LENGTHS)('refuses a filter rule of length %s', (_title, records, verdict) =>
+    play(records, verdict, [27, 30, 31]),
+  );
 
   it.each(PATTERNS)('refuses %s', (_title, records, verdict) => play(records, verdict, [27, 31]));
 
@@ -125,7 +140,10 @@ describe.skipIf(!hasRoot())('behind the arguments, the daemon', { timeout: 20_00
 
     it('refuses names inside frames at protocol 30, where they travel outside', async () => {
       const filters = data(30, NO_MORE_FILTERS, Buffer.from('file\0\0'));
-      const verdict: Verdict = { outcome: 'protocol', tells: /data behind the filter list where raw names should be\n$/ };
+      const verdict: Verdict = {
+        outcome: 'protocol',
+        tells: /data behind the filter list where raw names should be\n$/,
+      };
       await stage.expectVerdict(dialogue(30, Buffer.alloc(0), filters), verdict);
     });
 
@@ -142,7 +160,10 @@ describe.skipIf(!hasRoot())('behind the arguments, the daemon', { timeout: 20_00
       ['lies outside, by its name', '/etc/passwd'],
     ])('refuses a file on our side that %s', async (_title, file) => {
       const send = Buffer.concat([enter('pub'), pullArguments(['--files-from', file]), data(31, NO_MORE_FILTERS)]);
-      await stage.expectVerdict({ send }, { outcome: 'usage', tells: /^failed to open files-from file: [A-Z]/, exit: 4 });
+      await stage.expectVerdict(
+        { send },
+        { outcome: 'usage', tells: /^failed to open files-from file: [A-Z]/, exit: 4 },
+      );
     });
   });
 

@@ -7,8 +7,8 @@ import {
   allDone,
   data,
   enter,
-  int32,
   ItemWriter,
+  int32,
   NO_MORE_FILTERS,
   pullArguments,
   sumHead,
@@ -33,7 +33,10 @@ const INDEXES: readonly Case[] = [
   ['of -2, which only we send', (_items, protocol) => [protocol < 30 ? int32(-2) : Buffer.from([0xff, 0x01])]],
   ['of -4', (_items, protocol) => [protocol < 30 ? int32(-4) : Buffer.from([0xff, 0x03])]],
   ['of a sub-list', (_items, protocol) => [protocol < 30 ? int32(-101) : Buffer.from([0xff, 0x64])]],
-  ['of -2147483647', (_items, protocol) => [protocol < 30 ? int32(-(2 ** 31) + 1) : Buffer.from([0xff, 0xfe, 0xff, 0xff, 0xff, 0xff])]],
+  [
+    'of -2147483647',
+    (_items, protocol) => [protocol < 30 ? int32(-(2 ** 31) + 1) : Buffer.from([0xff, 0xfe, 0xff, 0xff, 0xff, 0xff])],
+  ],
 ];
 
 const transferOf =
@@ -46,8 +49,16 @@ const MISUSES: readonly (readonly [title: string, requests: Requests, tells: Reg
   ['the transfer of a directory', transferOf(NDX.dir, WHOLE_FILE), /transfer of something that is no regular file/],
   ['the transfer of the root', transferOf(NDX.root, WHOLE_FILE), /transfer of something that is no regular file/],
   ['a transfer in phase 2', PHASE_2, /got transfer request in phase 2/],
-  ['an extra name of 4096 bytes', (items) => [items.item(NDX.file, 0x1000, vstring('x'.repeat(4096)))], /extra name too long/],
-  ['an extra name that announces 32767 bytes', (items) => [items.item(NDX.file, 0x1000, vstring('x', 0x7fff))], /extra name too long/],
+  [
+    'an extra name of 4096 bytes',
+    (items) => [items.item(NDX.file, 0x1000, vstring('x'.repeat(4096)))],
+    /extra name too long/,
+  ],
+  [
+    'an extra name that announces 32767 bytes',
+    (items) => [items.item(NDX.file, 0x1000, vstring('x', 0x7fff))],
+    /extra name too long/,
+  ],
 ];
 
 const head = (...fields: [number, number, number, number]): Uint8Array => sumHead(...fields);
@@ -90,7 +101,11 @@ describe.skipIf(!hasRoot())('of requests, the daemon', { timeout: 20_000 }, () =
   }
 
   it.each(INDEXES)('refuses an index %s', (_title, requests) =>
-    play(requests, /^rsync: \[sender\] protocol error: (file-list index not in range|unexpected ndx -\d+)\n$/, [28, 29, 30, 31]),
+    play(
+      requests,
+      /^rsync: \[sender\] protocol error: (file-list index not in range|unexpected ndx -\d+)\n$/,
+      [28, 29, 30, 31],
+    ),
   );
 
   it.each(MISUSES)('refuses %s', (_title, requests, tells) => play(requests, tells, [29, 30, 31]));
@@ -104,7 +119,11 @@ describe.skipIf(!hasRoot())('of requests, the daemon', { timeout: 20_000 }, () =
 
   it('refuses block lengths above 131072 from protocol 30 on, and takes them below', async () => {
     await play(transferOf(NDX.file, head(1, 131_073, 2, 0)), /invalid block length/, [30, 31]);
-    const { line } = await stage.play({ protocol: 29, send: dialogue(transferOf(NDX.file, head(1, 131_073, 2, 0)), 29), ends: true });
+    const { line } = await stage.play({
+      protocol: 29,
+      send: dialogue(transferOf(NDX.file, head(1, 131_073, 2, 0)), 29),
+      ends: true,
+    });
     expect(line).toMatchObject({ outcome: 'peer-gone', detail: 'connection closed while reading block sums' });
   });
 
@@ -143,7 +162,11 @@ describe.skipIf(!hasRoot())('of requests, the daemon', { timeout: 20_000 }, () =
     play((items) => [items.deletionStats(), Buffer.alloc(5)], /protocol error/, [29, 30]));
 
   it('refuses an index where the goodbye should be', () =>
-    play((items) => [items.done(), items.done(), items.done(), items.item(NDX.file, 0)], /unexpected ndx at the end/, [30, 31]));
+    play(
+      (items) => [items.done(), items.done(), items.done(), items.item(NDX.file, 0)],
+      /unexpected ndx at the end/,
+      [30, 31],
+    ));
 
   /** A complete session at protocol 31 must end well. */
   async function complete(requests: Requests, options: readonly string[] = []): Promise<Played> {

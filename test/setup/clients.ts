@@ -1,52 +1,80 @@
 /** Finds the rsync clients of the tests; helpers/rsync.ts uses them, and a run calls `setup` once before its tests. */
 
 import { spawnSync } from 'node:child_process';
+import { installPackage, makeClientRoots, packageVersion, rootCommand, type Suite } from './client-roots.ts';
 
 export interface RsyncClient {
-  /** Short name for test titles. */
+  /** Short name for test titles and --client. */
   readonly name: string;
-  /** Program and leading arguments; a client in another root is `['chroot', ROOT, 'rsync']`. */
+  /** `rsync` takes C rsync's options and prints what it prints; the others have options and texts of their own. */
+  readonly family: Family;
+  /** Program and leading arguments. */
   readonly command: readonly [string, ...string[]];
-  /** First line of `--version`. */
+  /** What the program or its package calls itself. */
   readonly version: string;
+  /** Newest protocol that it speaks. */
+  readonly protocol: number;
 }
+
+type Family = 'rsync' | 'gokr' | 'openrsync';
 
 interface Candidate {
   readonly name: string;
-  readonly command: readonly [string, ...string[]];
-  /** Debian package that brings the program; absent when it must be provided by hand. */
-  readonly package?: string;
+  readonly family: Family;
+  /** A name in PATH. */
+  readonly program: string;
+  /** The root that has the program; absent for this machine's own. */
+  readonly suite?: Suite;
 }
 
-/** Every client that a run may use. Further versions and implementations become further rows. */
-const CANDIDATES: readonly [Candidate, ...Candidate[]] = [{ name: 'system', command: ['rsync'], package: 'rsync' }];
+const SYSTEM: Candidate = { name: 'system', family: 'rsync', program: 'rsync' };
 
-/** The clients that this machine has, in the order of the table. */
-export function rsyncClients(): RsyncClient[] {
-  return CANDIDATES.flatMap((candidate) => probe(candidate) ?? []);
-}
+/** Clients of other versions and implementations. No Debian release has openrsync: it is used where PATH has it. */
+const OTHERS: readonly Candidate[] = [
+  { name: 'bullseye', family: 'rsync', program: 'rsync', suite: 'bullseye' },
+  { name: 'trixie', family: 'rsync', program: 'rsync', suite: 'trixie' },
+  { name: 'sid', family: 'rsync', program: 'rsync', suite: 'sid' },
+  { name: 'gokr', family: 'gokr', program: 'gokr-rsync', suite: 'sid' },
+  { name: 'openrsync', family: 'openrsync', program: 'openrsync' },
+];
 
 /**
  * The rsync that is in PATH.
  * @throws Error when there is none and none can be installed.
  */
 export function systemClient(): RsyncClient {
-  const client = probe(CANDIDATES[0]);
+  const client = probe(SYSTEM);
   if (client === null) throw new Error('no rsync client: install the package rsync');
   return client;
 }
 
+/** The other clients that are there, without making any. */
+export function otherClients(): RsyncClient[] {
+  return OTHERS.flatMap((candidate) => probe(candidate) ?? []);
+}
+
+/** Names of the clients in the table that are not there. */
+export function absentClients(): string[] {
+  return OTHERS.filter((candidate) => probe(candidate) === null).map(({ name }) => name);
+}
+
 /** Installs what is missing, prints each client's version; vitest's global set-up. */
 export function setup(): void {
-  for (const candidate of CANDIDATES) {
-    if (probe(candidate) === null && candidate.package !== undefined) install(candidate.package);
-    const client = probe(candidate);
-    if (client === null) {
-      missing(`rsync client ${candidate.name} (${candidate.command.join(' ')})`);
-    } else {
-      console.log(`rsync client ${client.name}: ${client.version}`);
-    }
+  if (probe(SYSTEM) === null && process.getuid?.() === 0) installPackage('rsync');
+  if (process.env.MATRIX_CLIENTS === '1') {
+    for (const problem of makeClientRoots()) missing(problem);
   }
+  if (probe(SYSTEM) === null) missing('rsync client of this machine');
+  else for (const client of [systemClient(), ...otherClients()]) console.log(describeClient(client));
+  const absent = absentClients();
+  if (absent.length === 0) return;
+  // The network is not a condition of the tests, so this is no failure in CI: `npm run matrix` is where it is one.
+  console.warn(`\n*** not tested with other clients: ${absent.join(', ')} (MATRIX_CLIENTS=1 makes Debian's) ***\n`);
+}
+
+/** One line for a log. */
+export function describeClient({ name, version, protocol }: RsyncClient): string {
+  return `client ${name}: ${version}, protocol ${protocol}`;
 }
 
 /** Says loudly that something is missing, and fails where nobody would read it (CI). */
@@ -66,21 +94,23 @@ const probed = new Map<string, RsyncClient>();
 
 /** Asks a program for its version; remembered, because every pull needs the answer. */
 function probe(candidate: Candidate): RsyncClient | null {
-  const known = probed.get(candidate.name);
+  const { name, family, program, suite } = candidate;
+  const known = probed.get(name);
   if (known !== undefined) return known;
-  const [command, ...prefix] = candidate.command;
-  const result = spawnSync(command, [...prefix, '--version'], { encoding: 'latin1' });
-  if (result.status !== 0) return null;
-  const client = { ...candidate, version: result.stdout.split('\n')[0]!.replace(/\s+/g, ' ') };
-  probed.set(candidate.name, client);
+  const command = suite === undefined ? ([program] as const) : rootCommand(suite, program);
+  if (command === null) return null;
+  const [path, ...prefix] = command;
+  const result = spawnSync(path, [...prefix, '--version'], { encoding: 'latin1' });
+  if (result.error !== undefined || result.status !== 0) return null;
+  const client = { name, family, command, ...versionOf(candidate, result.stdout) };
+  probed.set(name, client);
   return client;
 }
 
-function install(name: string): void {
-  if (process.getuid?.() !== 0) return;
-  const options = { stdio: 'inherit', env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } } as const;
-  if (spawnSync('apt-get', ['install', '-y', '--no-install-recommends', name], options).status === 0) return;
-  // A fresh image has no package lists.
-  spawnSync('apt-get', ['update'], options);
-  spawnSync('apt-get', ['install', '-y', '--no-install-recommends', name], options);
+function versionOf({ family, program, suite }: Candidate, output: string): { version: string; protocol: number } {
+  const line = output.split('\n')[0]!.replace(/\s+/g, ' ').trim();
+  const [, plain, protocol] = /^(.*?) protocol version (\d+)$/.exec(line) ?? [];
+  const version = suite === undefined ? (plain ?? line) : `${program} ${packageVersion(suite, program)} of ${suite}`;
+  // The implementations that do not say speak 27 (1-session.md 11).
+  return { version, protocol: family === 'rsync' ? Number(protocol) : 27 };
 }

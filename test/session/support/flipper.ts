@@ -33,7 +33,9 @@ export interface Flipper {
  * @param evil what takes its place; both must be on one file system.
  */
 export async function startFlipper(path: string, evil: string): Promise<Flipper> {
-  const child: ChildProcess = spawn(NODE, ['-e', SCRIPT, path, evil, `${path}.aside`], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child: ChildProcess = spawn(NODE, ['-e', SCRIPT, path, evil, `${path}.aside`], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   const output: string[] = [];
   child.stdout!.on('data', (chunk: Buffer) => output.push(chunk.toString()));
   await once(child.stdout!, 'data');

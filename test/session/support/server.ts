@@ -24,6 +24,8 @@ export interface ServerOptions {
   readonly wrap?: readonly string[];
   readonly nodeArgs?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
+  /** Descriptors of ours that become 3, 4, … there. */
+  readonly descriptors?: readonly number[];
   /** Identity; only root may choose one. */
   readonly uid?: number;
   readonly gid?: number;
@@ -55,7 +57,7 @@ export class Server {
     const { uid, gid } = options;
     this.#child = spawn(program!, args, {
       cwd: PROJECT,
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['ignore', 'pipe', 'pipe', ...(options.descriptors ?? [])],
       env: { PATH: process.env.PATH ?? '/usr/bin:/bin', HOME: this.#dir, ...options.env },
       ...(uid === undefined ? {} : { uid }),
       ...(gid === undefined ? {} : { gid }),

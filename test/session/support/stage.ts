@@ -114,7 +114,10 @@ export class Stage {
   rsync(args: readonly string[], options: RunOptions = {}, sessions = 1): Promise<RunResult> {
     this.#peers += sessions;
     const url = `rsync://127.0.0.1:${this.port}`;
-    return rsync(args.map((arg) => arg.replace(/^URL/, url)), { cwd: this.dir, ...options });
+    return rsync(
+      args.map((arg) => arg.replace(/^URL/, url)),
+      { cwd: this.dir, ...options },
+    );
   }
 
   /** The line that the log has about the session of a peer. */
@@ -162,7 +165,8 @@ export function judge({ answer, ending, line }: Played, protocol: number, verdic
   expect(line).toMatchObject({ outcome: verdict.outcome, msg: 'session ended' });
   if (verdict.tells === null) expect(told).toBe('');
   else expect(told).toMatch(verdict.tells);
-  if (hasEntered && verdict.tells !== null && verdict.exit !== undefined) expect(answer.exit).toBe(protocol >= 31 ? verdict.exit : null);
+  if (hasEntered && verdict.tells !== null && verdict.exit !== undefined)
+    expect(answer.exit).toBe(protocol >= 31 ? verdict.exit : null);
   expect(ending).toBe('end');
 }
 

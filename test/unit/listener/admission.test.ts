@@ -140,22 +140,39 @@ describe('handshakes', () => {
 });
 
 describe('modules', () => {
+  /** Whether a client that sends its arguments at once gets a place. */
+  const enter = (client: AdmissionTicket, name: string, max: number): boolean =>
+    client.enterModule(name, max) && client.argumentsComplete();
+
   it('take N clients and refuse N + 1 until one leaves', () => {
     const caps = admission({});
     const [first, second, third] = [ticket(caps), ticket(caps), ticket(caps)];
-    expect(first.enterModule('pub', 2)).toBe(true);
-    expect(second.enterModule('pub', 2)).toBe(true);
-    expect(third.enterModule('pub', 2)).toBe(false);
+    expect(enter(first, 'pub', 2)).toBe(true);
+    expect(enter(second, 'pub', 2)).toBe(true);
+    expect(enter(third, 'pub', 2)).toBe(false);
     first.release();
-    expect(third.enterModule('pub', 2)).toBe(true);
+    expect(enter(third, 'pub', 2)).toBe(true);
   });
 
   it('are unlimited with 0 and counted apart', () => {
     const caps = admission({});
-    expect(ticket(caps).enterModule('a', 1)).toBe(true);
-    expect(ticket(caps).enterModule('b', 1)).toBe(true);
-    expect(ticket(caps).enterModule('c', 0)).toBe(true);
+    expect(enter(ticket(caps), 'a', 1)).toBe(true);
+    expect(enter(ticket(caps), 'b', 1)).toBe(true);
+    expect(enter(ticket(caps), 'c', 0)).toBe(true);
     expect(caps.connectionsIn('c')).toBe(1);
+  });
+
+  it('give no place away before the arguments are complete', () => {
+    const caps = admission({});
+    const [stalled, quick] = [ticket(caps), ticket(caps)];
+    expect(stalled.enterModule('pub', 1)).toBe(true);
+    expect(caps.connectionsIn('pub')).toBe(0);
+    expect(enter(quick, 'pub', 1)).toBe(true);
+    expect(stalled.argumentsComplete()).toBe(false);
+    stalled.release();
+    expect(caps.connectionsIn('pub')).toBe(1);
+    quick.release();
+    expect(caps.connectionsIn('pub')).toBe(0);
   });
 
   it('cannot be entered twice by one ticket', () => {
