@@ -169,6 +169,10 @@ export interface Limits {
   sshKexWaiting: number;
   /** SSH: longest time for which an address is refused after timeouts and broken handshakes (B-27). */
   sshPenaltyMs: number;
+  /** TLS: one handshake. Two round trips and a signature. */
+  tlsHandshakeMs: number;
+  /** TLS: handshakes of the whole process that begin in one second; one costs about 1 ms. Others wait; `handshakes` bounds them. */
+  tlsHandshakesPerSecond: number;
 }
 
 const SECOND = 1000;
@@ -257,4 +261,6 @@ export const DEFAULT_LIMITS: Readonly<Limits> = Object.freeze({
   sshKexPerSecond: 20,
   sshKexWaiting: 64,
   sshPenaltyMs: 10 * MINUTE,
+  tlsHandshakeMs: 10 * SECOND,
+  tlsHandshakesPerSecond: 50,
 });

@@ -5,6 +5,7 @@ import { checkText } from './cli/check.ts';
 import { convertConfig } from './cli/convert.ts';
 import { dropinText } from './cli/dropin.ts';
 import { checkHealth } from './cli/healthcheck.ts';
+import { makeHostKey } from './cli/keygen.ts';
 import { type Command, parseCommandLine } from './cli/options.ts';
 import { serve } from './cli/serve.ts';
 import { helpText, versionText } from './cli/usage.ts';
@@ -28,8 +29,11 @@ async function main(argv: readonly string[]): Promise<number> {
       process.stdout.write(toml);
       return exit;
     }
+    case 'keygen':
+      process.stdout.write(makeHostKey(command.file));
+      return EXIT.OK;
     case 'check':
-      process.stdout.write(checkText(configOf(command)));
+      process.stdout.write(checkText(configOf(command), loadContext()));
       return EXIT.OK;
     case 'print-dropin':
       process.stdout.write(dropinText(configOf(command)));
@@ -40,7 +44,7 @@ async function main(argv: readonly string[]): Promise<number> {
       return exit;
     }
     case 'serve':
-      return serve(configOf(command), process.env);
+      return serve(configOf(command), process.env, loadContext());
   }
 }
 

@@ -5,6 +5,8 @@ export default defineConfig({
   test: {
     root: import.meta.dirname,
     include: ['**/*.test.ts'],
+    // They boot machines: npm run test:system.
+    exclude: ['system/**', 'node_modules/**'],
     globalSetup: ['setup/clients.ts'],
     testTimeout: 60_000,
     hookTimeout: 120_000,

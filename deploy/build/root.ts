@@ -18,7 +18,7 @@ const APPLICATION = 'usr/lib/gokr-rsyncd';
 const LICENCES = 'usr/share/licenses';
 
 /** Mount points: what systemd, a container runtime or we ourselves put there, the modules of an image included. */
-const MOUNT_POINTS = ['dev', 'etc', 'modules', 'proc', 'run', 'sys', 'tmp', 'var/tmp'];
+const MOUNT_POINTS = ['dev', 'etc', 'modules', 'proc', 'root', 'run', 'sys', 'tmp', 'var/tmp'];
 
 /** The optional package with a native file; the root has lz4 where the build machine has it. */
 const LZ4 = 'lz4-napi';

@@ -1,8 +1,9 @@
 /** What a configuration amounts to, as text for --check. */
-import type { Config, ModuleConfig } from '../config/config.ts';
+import type { Config, ListenerConfig, LoadContext, ModuleConfig } from '../config/config.ts';
 import { formatListenAddress } from '../config/listen-address.ts';
 import { DEFAULT_LIMITS, type Limits } from '../limits.ts';
 import { escapeControls } from '../observe/escape.ts';
+import { keyLines, keyWarnings, type ListenerKeys, readListenerKeys } from './listener-keys.ts';
 
 /** Defaults that differ from rsync's and matter for security (security.md C). The text sees the effective value. */
 const DIFFERENCES: readonly ((config: Config) => string)[] = [
@@ -81,9 +82,19 @@ function limitLines(limits: Readonly<Limits>): string[] {
   return ['limits that differ from their default', ...(rows.length === 0 ? ['  none'] : rows)];
 }
 
-/** The effective configuration, one topic per paragraph, without any password; ends with a line feed. */
-export function checkText(config: Config): string {
-  const listeners = config.listeners.map(({ kind, address }) => `  ${kind} ${formatListenAddress(address)}`);
+function listenerLines({ kind, address }: ListenerConfig, keys: ListenerKeys): string[] {
+  return [`  ${kind} ${formatListenAddress(address)}`, ...keyLines(keys).map((line) => `    ${line}`)];
+}
+
+/**
+ * The effective configuration, one topic per paragraph, without any password or key; ends with a line feed.
+ * @throws ConfigError naming a file of a listener that cannot be used.
+ */
+export function checkText(config: Config, context: Pick<LoadContext, 'credentialsDirectory' | 'uid'>): string {
+  const keys = config.listeners.map((listener) => readListenerKeys(listener, context));
+  const listeners = config.listeners.flatMap((listener, index) => listenerLines(listener, keys[index]!));
+  const names = config.modules.map(({ name }) => name);
+  const warnings = [...config.warnings, ...keys.flatMap((one) => keyWarnings(one, names))];
   const paragraphs = [
     [`configuration: ${escapeControls(config.file ?? 'command line')}`],
     ['listeners', ...(listeners.length === 0 ? ['  none configured'] : listeners)],
@@ -91,9 +102,7 @@ export function checkText(config: Config): string {
     [`motd: ${config.motd === null ? 'none' : `${config.motd.length} bytes`}`, `log level: ${config.logLevel}`],
     limitLines(config.limits),
     ['defaults that differ from rsync', ...DIFFERENCES.map((difference) => `  ${difference(config)}`)],
-    ...(config.warnings.length === 0
-      ? []
-      : [['warnings', ...config.warnings.map((line) => `  ${escapeControls(line)}`)]]),
+    ...(warnings.length === 0 ? [] : [['warnings', ...warnings.map((line) => `  ${escapeControls(line)}`)]]),
   ];
   return `${paragraphs.map((lines) => lines.join('\n')).join('\n\n')}\n`;
 }

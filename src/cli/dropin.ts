@@ -10,6 +10,12 @@ const OWN_PATHS = ['/bin', '/dev', '/lib', '/lib64', '/proc', '/run', '/sys', '/
 /** Host tables that `numeric_ids = false` needs. */
 const NAME_TABLES = ['/etc/passwd', '/etc/group'];
 
+/** What ProtectHome= is about. */
+const HOMES = ['/home/', '/root/', '/run/user/'];
+
+/** Else systemd makes modules below these directories inaccessible. Its empty substitutes must not be writable. */
+const HOME_LINES = ['ProtectHome=tmpfs', 'ReadOnlyPaths=-+/home -+/root -+/run/user'];
+
 /** Where the drop-in belongs. */
 const PLACE = '/etc/systemd/system/gokr-rsyncd.service.d/modules.conf';
 
@@ -25,9 +31,14 @@ export function dropinText(config: Config): string {
     `# Configuration: ${escapeControls(config.file ?? 'command line')}. After each change of its modules: write this file again,`,
     '# systemctl daemon-reload, systemctl restart gokr-rsyncd.service.',
     '[Service]',
-    ...[...paths].map((path) => `BindReadOnlyPaths=${escapePath(path)}`),
+    ...[...paths].map(escapePath).flatMap((path) => [`BindReadOnlyPaths=${path}`, `NoExecPaths=+${path}`]),
+    ...(needsHome(paths) ? HOME_LINES : []),
     '',
   ].join('\n');
+}
+
+function needsHome(paths: ReadonlySet<string>): boolean {
+  return [...paths].some((path) => HOMES.some((home) => `${path}/`.startsWith(home)));
 }
 
 function boundPath({ name, path }: ModuleConfig): string {

@@ -9,6 +9,8 @@ interface CliOption {
   readonly short?: string;
   /** What the value is called in --help; an option without it is a switch. */
   readonly value?: string;
+  /** The value may be left out. */
+  readonly isValueOptional?: true;
   /** Another spelling of this option. */
   readonly alias?: string;
   readonly doc: string;
@@ -25,6 +27,11 @@ export const CLI_OPTIONS = [
     doc: 'read this configuration file; FILE.conf is an rsyncd.conf',
   },
   { name: 'gokr.listen', value: 'ADDR', doc: 'listen on ADDR, as "[::]:873", instead of the configured addresses' },
+  {
+    name: 'gokr.anonssh_listen',
+    value: 'ADDR',
+    doc: 'listen on ADDR for anonymous SSH, instead of the configured addresses for that',
+  },
   { name: 'gokr.modulemap', value: 'NAME=PATH', doc: 'serve the directory PATH as module NAME; repeatable' },
   { name: 'modules-in', value: 'DIRECTORY', doc: 'serve each directory in DIRECTORY as a module named like it' },
   { name: 'port', value: 'PORT', doc: 'listen on this port instead of the configured one' },
@@ -37,6 +44,12 @@ export const CLI_OPTIONS = [
     value: 'FILE',
     doc: 'print the rsyncd.conf FILE as TOML, verdicts on standard error; exit 2 if one is R',
   },
+  {
+    name: 'keygen',
+    value: 'FILE',
+    isValueOptional: true,
+    doc: 'make an SSH host key in the new FILE (ssh_host_ed25519_key), print its public key, exit',
+  },
   { name: 'version', short: 'V', doc: 'print versions and licence, exit' },
   { name: 'help', short: 'h', doc: 'print this text, exit' },
 ] as const satisfies readonly CliOption[];
@@ -46,6 +59,11 @@ export type Command =
   | { readonly kind: 'help' }
   | { readonly kind: 'version' }
   | { readonly kind: 'convert'; readonly file: string }
+  | {
+      readonly kind: 'keygen';
+      /** null: the default name. */
+      readonly file: string | null;
+    }
   | {
       readonly kind: ConfiguredKind;
       readonly flags: ConfigFlags;
@@ -128,7 +146,8 @@ function collect(argv: readonly string[]): Given {
     if (option.value === undefined && token.value !== undefined) {
       throw usage(`${token.rawName} takes no value`);
     }
-    if (option.value !== undefined && (!token.value || (!token.inlineValue && token.value.startsWith('-')))) {
+    const mayLack = option.value === undefined || (option.isValueOptional === true && token.value === undefined);
+    if (!mayLack && (!token.value || (!token.inlineValue && token.value.startsWith('-')))) {
       throw usage(`${token.rawName} needs a value: ${token.rawName}=${option.value}`);
     }
     given.set(option.name, [...(given.get(option.name) ?? []), token.value ?? '']);
@@ -159,9 +178,14 @@ export function parseCommandLine(argv: readonly string[]): Command {
   if (converted !== null) {
     return { kind: 'convert', file: converted };
   }
+  const keyFile = last(given, 'keygen');
+  if (keyFile !== null) {
+    return { kind: 'keygen', file: keyFile === '' ? null : keyFile };
+  }
   const flags = {
     file: last(given, 'config'),
     listen: last(given, 'gokr.listen'),
+    anonSshListen: last(given, 'gokr.anonssh_listen'),
     port: last(given, 'port'),
     address: last(given, 'address'),
     modules: given.get('gokr.modulemap') ?? [],

@@ -1,28 +1,25 @@
 /** The running daemon: opens listeners, gives up root, proves that it cannot write, serves until a signal ends it. */
 
 import { loadChecksums } from '../checksum/pool.ts';
-import type { CompressionTools } from '../compress/choose.ts';
 import { Limiter } from '../compress/limiter.ts';
 import { loadLz4 } from '../compress/lz4.ts';
-import type { Config } from '../config/config.ts';
+import type { Config, LoadContext } from '../config/config.ts';
 import { isSocketFd } from '../config/descriptors.ts';
+import { formatListenAddress } from '../config/listen-address.ts';
 import { ConfigError } from '../errors.ts';
 import { inheritedSockets } from '../listener/activation.ts';
-import { Admission, AdmissionRefusal, refuseConnection } from '../listener/admission.ts';
-import type { SocketTransport } from '../listener/socket-transport.ts';
-import { type Listener, listenFd, listenTcp } from '../listener/tcp.ts';
-import { createLogger, type RootLogger } from '../observe/log.ts';
+import { createLogger, type Logger } from '../observe/log.ts';
 import { LogBudget } from '../observe/session-log.ts';
 import { dropToNobody } from '../sandbox/identity.ts';
+import { ownerWarning } from '../sandbox/user-namespace.ts';
 import { assertReadOnly } from '../sandbox/verify.ts';
-import { OUR_GREETING } from '../session/greeting.ts';
-import { type Daemon, runSession } from '../session/session.ts';
 import { closeModuleRoot, openModuleRoot } from '../vfs/module-root.ts';
+import { keyFields, keyWarnings, type ListenerKeys } from './listener-keys.ts';
+import { leftOut, type OpenListener, openListeners, planListeners } from './listeners.ts';
+import { RunningSessions } from './running-sessions.ts';
 import { loadHostTables, servedModules } from './served-modules.ts';
 import { connectServiceManager, statusText } from './service-manager.ts';
-
-/** Time that running sessions get after the first signal. */
-const SHUTDOWN_GRACE_MS = 5000;
+import { endSignal, onReloadSignal } from './signals.ts';
 
 /** Time for the last log lines. */
 const LOG_FLUSH_MS = 1000;
@@ -30,30 +27,42 @@ const LOG_FLUSH_MS = 1000;
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * Serves until SIGTERM or SIGINT.
+ * Serves until SIGTERM or SIGINT; SIGHUP reads authorized keys and certificates again.
  * @returns the exit code.
  * @throws ConfigError, SandboxError before anything is served.
  */
-export async function serve(config: Config, environment: Environment): Promise<number> {
+export async function serve(config: Config, environment: Environment, context: LoadContext): Promise<number> {
+  const { limits, motd } = config;
   await loadChecksums();
   const tables = await loadHostTables(config);
-  const compression = { limiter: new Limiter(config.limits.compressionJobs), lz4: await loadLz4() };
+  const compression = { limiter: new Limiter(limits.compressionJobs), lz4: await loadLz4() };
   const logger = createLogger({
     level: config.logLevel,
     isTerminal: process.stderr.isTTY,
     journald: environment.JOURNAL_STREAM !== undefined,
   });
   for (const warning of config.warnings) logger.warn(warning);
+  const owners = ownerWarning();
+  if (owners !== null) logger.warn(owners);
   const manager = await connectServiceManager(environment, process.pid);
-  const sessions = new RunningSessions(config, compression, logger);
-  const listeners = await openListeners(config, environment, (transport) => sessions.start(transport));
+  const sessions = new RunningSessions(limits);
+  const plans = planListeners(config, inheritedSockets(environment, process.pid, isSocketFd));
+  for (const { kind, address } of leftOut(config, plans)) {
+    logger.warn(
+      { listener: kind, address: formatListenAddress(address) },
+      'not opened: no inherited socket has its name',
+    );
+  }
+  const listeners = await openListeners(plans, sessions, { limits, context });
   try {
     logger.info(dropToNobody());
     // SECURITY: a root behind a stranger's link is refused now, not when the first client comes (CVE-2026-53784).
-    for (const { path } of config.modules) closeModuleRoot(openModuleRoot(Buffer.from(path), config.limits));
+    for (const { path } of config.modules) closeModuleRoot(openModuleRoot(Buffer.from(path), limits));
     for (const summary of assertReadOnly(config.modules)) logger.info({ ...summary }, 'module is read-only for us');
-    sessions.open(servedModules(config, tables));
-    for (const listener of listeners) logger.info({ address: listener.addressText }, 'listening');
+    const modules = servedModules(config, tables);
+    sessions.open({ modules, limits, motd, compression, logger, logBudget: new LogBudget(limits) });
+    announce(listeners, config, logger);
+    onReloadSignal(() => reloadKeys(listeners, config, logger));
     manager.ready(() => statusText(sessions.count, sessions.bytesSent));
     const signal = await endSignal();
     manager.stopping();
@@ -67,101 +76,32 @@ export async function serve(config: Config, environment: Environment): Promise<n
   return 0;
 }
 
-/** Inherited sockets where there are any, else the configured addresses. */
-async function openListeners(
-  config: Config,
-  environment: Environment,
-  onConnection: (transport: SocketTransport) => void,
-): Promise<Listener[]> {
-  const inherited = inheritedSockets(environment, process.pid, isSocketFd);
-  const opening =
-    inherited.length > 0
-      ? inherited.map(({ fd }) => listenFd(fd, onConnection))
-      : config.listeners.map(({ address }) => listenTcp(address, onConnection));
-  if (opening.length === 0) {
-    throw new ConfigError('nothing to listen on: add a [[listener]] with rsyncd = "[::]:873", or give --gokr.listen');
-  }
-  return Promise.all(opening);
-}
-
-/** The sessions of this process and what they share. */
-class RunningSessions {
-  readonly #config: Config;
-  readonly #compression: CompressionTools;
-  readonly #logger: RootLogger;
-  readonly #admission: Admission;
-  readonly #running = new Map<SocketTransport, Promise<void>>();
-  /** Null until the modules are proven read-only: connections of that first moment wait. */
-  #daemon: Daemon | null = null;
-  #waiting: SocketTransport[] = [];
-  /** Bytes that the sessions of the past have sent. */
-  #bytesSent = 0;
-
-  constructor(config: Config, compression: CompressionTools, logger: RootLogger) {
-    this.#config = config;
-    this.#compression = compression;
-    this.#logger = logger;
-    this.#admission = new Admission(config.limits);
-  }
-
-  get count(): number {
-    return this.#running.size;
-  }
-
-  /** Bytes sent to all clients since the start. */
-  get bytesSent(): number {
-    return this.#running.keys().reduce((sum, transport) => sum + transport.bytesSent, this.#bytesSent);
-  }
-
-  /** Begins to serve, with those that have connected already. */
-  open(modules: Daemon['modules']): void {
-    const { limits, motd } = this.#config;
-    const logBudget = new LogBudget(limits);
-    this.#daemon = { modules, limits, motd, compression: this.#compression, logger: this.#logger, logBudget };
-    for (const transport of this.#waiting.splice(0)) this.start(transport);
-  }
-
-  start(transport: SocketTransport): void {
-    if (this.#daemon === null) {
-      this.#waiting.push(transport);
-      return;
-    }
-    const ticket = this.#admission.admit(transport.peer);
-    if (ticket instanceof AdmissionRefusal) {
-      this.#logger.info({ peer: transport.peer.address, limit: ticket.cap }, 'connection refused');
-      refuseConnection(transport, ticket, this.#config.limits, OUR_GREETING);
-      return;
-    }
-    const ended = runSession(transport, this.#daemon, ticket).finally(() => {
-      ticket.release();
-      this.#bytesSent += transport.bytesSent;
-      this.#running.delete(transport);
-    });
-    this.#running.set(transport, ended);
-  }
-
-  /** Waits for the running sessions, then ends them. */
-  async finish(): Promise<void> {
-    const cut = setTimeout(() => {
-      for (const transport of this.#running.keys()) transport.destroy();
-    }, SHUTDOWN_GRACE_MS);
-    const again = endSignal().then(() => {
-      for (const transport of this.#running.keys()) transport.destroy();
-    });
-    await Promise.race([Promise.all(this.#running.values()), again]);
-    await Promise.all(this.#running.values());
-    clearTimeout(cut);
+function announce(listeners: readonly OpenListener[], config: Config, logger: Logger): void {
+  for (const { addressText, keys } of listeners) {
+    warnOfKeys(keys.current, config, logger);
+    const fields = { address: addressText, listener: keys.current.kind, ...keyFields(keys.current) };
+    logger.info(fields, 'listening');
   }
 }
 
-function endSignal(): Promise<NodeJS.Signals> {
-  return new Promise((resolve) => {
-    const onSignal = (signal: NodeJS.Signals) => {
-      process.off('SIGTERM', onSignal);
-      process.off('SIGINT', onSignal);
-      resolve(signal);
-    };
-    process.on('SIGTERM', onSignal);
-    process.on('SIGINT', onSignal);
-  });
+/** Reads what may be read again. A file that is wrong changes nothing: the daemon goes on with what it has. */
+function reloadKeys(listeners: readonly OpenListener[], config: Config, logger: Logger): void {
+  for (const { addressText, keys } of listeners) {
+    if (keys.current.kind === 'rsyncd' || keys.current.kind === 'anon_ssh') continue;
+    const place = { address: addressText, listener: keys.current.kind };
+    try {
+      keys.reload();
+    } catch (thrown) {
+      if (!(thrown instanceof ConfigError)) throw thrown;
+      logger.error({ ...place, detail: thrown.message }, 'keys not read again: those of before stay in force');
+      continue;
+    }
+    warnOfKeys(keys.current, config, logger);
+    logger.info({ ...place, ...keyFields(keys.current) }, 'keys read again');
+  }
+}
+
+function warnOfKeys(keys: ListenerKeys, { modules }: Config, logger: Logger): void {
+  const names = modules.map(({ name }) => name);
+  for (const warning of keyWarnings(keys, names)) logger.warn(warning);
 }

@@ -9,10 +9,12 @@ function optionRow(option: {
   name: string;
   short?: string;
   value?: string;
+  isValueOptional?: boolean;
   alias?: string;
   doc: string;
 }): [string, string] {
-  const value = option.value === undefined ? '' : `=${option.value}`;
+  const named = option.value === undefined ? '' : `=${option.value}`;
+  const value = option.isValueOptional ? `[${named}]` : named;
   const short = option.short === undefined ? '' : `, -${option.short}`;
   const alias = option.alias === undefined ? '' : ` (also --${option.alias})`;
   return [`--${option.name}${value}${short}`, `${option.doc}${alias}`];

@@ -48,10 +48,14 @@ export interface ModuleConfig {
   readonly logTransfers: LogTransfers;
 }
 
-export interface ListenerConfig {
-  readonly kind: 'rsyncd';
-  readonly address: ListenAddress;
-}
+/** What a listener of each kind needs beside its address; names of files are absolute, and the files were not looked at. */
+export type ListenerSettings =
+  | { readonly kind: 'rsyncd' }
+  | { readonly kind: 'anon_ssh'; readonly hostKeyPath: string }
+  | { readonly kind: 'authorized_ssh'; readonly hostKeyPath: string; readonly authorizedKeysPath: string }
+  | { readonly kind: 'tls'; readonly certificatePath: string; readonly keyPath: string };
+
+export type ListenerConfig = ListenerSettings & { readonly address: ListenAddress };
 
 /** Everything the operator decided. Plain data and functions; deeply frozen except for the bytes in Buffers. */
 export interface Config {
@@ -78,6 +82,8 @@ export interface ConfigFlags {
   readonly file: string | null;
   /** --gokr.listen: replaces the file's rsyncd listeners. */
   readonly listen: string | null;
+  /** --gokr.anonssh_listen: replaces the file's anon_ssh listeners. */
+  readonly anonSshListen: string | null;
   /** --port and --address: replace that part of each rsyncd listener, as in rsync --daemon. */
   readonly port: string | null;
   readonly address: string | null;

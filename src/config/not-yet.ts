@@ -20,17 +20,7 @@ export const NOT_SUPPORTED_YET: {
     { key: 'log_format', value: 'text' },
     { key: 'dont_namespace' },
   ],
-  listener: [
-    { key: 'proxy_protocol' },
-    { key: 'proxy_trusted' },
-    { key: 'anon_ssh' },
-    { key: 'host_key_path' },
-    { key: 'authorized_ssh' },
-    { key: 'tls' },
-    { key: 'tls_certificate' },
-    { key: 'tls_key' },
-    { key: 'http_monitoring' },
-  ],
+  listener: [{ key: 'proxy_protocol' }, { key: 'proxy_trusted' }, { key: 'http_monitoring' }],
   module: [
     { key: 'queue' },
     { key: 'bandwidth_limit' },

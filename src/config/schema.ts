@@ -116,19 +116,27 @@ export const LISTENER_KEYS = {
   proxy_protocol: { kind: 'boolean', default: false, doc: 'Connections start with a PROXY header (HAProxy).' },
   proxy_trusted: { kind: 'networks', default: [], doc: 'Networks that may send PROXY headers.' },
   anon_ssh: { kind: 'address', default: null, doc: 'Address of an SSH listener that asks for no credentials.' },
-  host_key_path: { kind: 'path', default: null, doc: 'Host key of an SSH listener.' },
+  host_key_path: {
+    kind: 'path',
+    default: 'ssh_host_ed25519_key',
+    doc: 'Host key of an SSH listener: ed25519, mode 0600, also a credential; --keygen makes one.',
+  },
   authorized_ssh: {
     kind: 'table',
     default: null,
     keys: {
       address: { kind: 'address', default: null, required: true, doc: 'Address of the listener.' },
-      authorized_keys: { kind: 'path', default: null, required: true, doc: 'Keys that may log in.' },
+      authorized_keys: { kind: 'path', default: null, required: true, doc: 'Keys that may log in, as for sshd.' },
     },
     doc: 'SSH listener for the keys of a file.',
   },
   tls: { kind: 'address', default: null, doc: 'Address of a TLS listener (rsync-ssl).' },
-  tls_certificate: { kind: 'path', default: null, doc: 'Certificate chain of the TLS listener.' },
-  tls_key: { kind: 'path', default: null, doc: 'Private key of the TLS listener.' },
+  tls_certificate: { kind: 'path', default: null, doc: 'Certificate chain of the TLS listener, PEM.' },
+  tls_key: {
+    kind: 'path',
+    default: null,
+    doc: 'Private key of the TLS listener, PEM: mode 0640 or stricter, also a credential.',
+  },
   http_monitoring: { kind: 'address', default: null, doc: 'Address for health, metrics and the status page.' },
 } as const satisfies KeyTable;
 

@@ -9,7 +9,7 @@ import { MAX_FILE_BYTES, readSmallFile } from './files.ts';
 const ALLOWED_MODE = 0o640;
 
 /**
- * Where a secrets file is: a plain name that exists in the credentials directory wins, else it is relative to `baseDir`.
+ * Where a file with secrets is: a plain name that exists in the credentials directory wins, else it is relative to `baseDir`.
  */
 export function secretsPath(file: string, baseDir: string, context: LoadContext): string {
   if (context.credentialsDirectory !== null && basename(file) === file) {
@@ -21,7 +21,8 @@ export function secretsPath(file: string, baseDir: string, context: LoadContext)
   return resolve(baseDir, file);
 }
 
-function checkOwner(path: string, stats: Stats, uid: number): void {
+/** The rule for files with secrets: root's or our own, 0640 or stricter. @throws ConfigError without place. */
+export function checkSecret(path: string, stats: Stats, uid: number): void {
   const mode = stats.mode & 0o7777;
   // SECURITY: whoever can read or replace the file can log in as its users.
   if ((mode & ~ALLOWED_MODE) !== 0) {
@@ -53,7 +54,7 @@ function splitLines(content: Buffer): Buffer[] {
 export function readSecrets(path: string, uid: number): ReadonlyMap<string, Buffer> {
   const content = readSmallFile(path, {
     maxBytes: MAX_FILE_BYTES,
-    check: (stats) => checkOwner(path, stats, uid),
+    check: (stats) => checkSecret(path, stats, uid),
   });
   const passwords = new Map<string, Buffer>();
   splitLines(content).forEach((line, index) => {

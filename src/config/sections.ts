@@ -2,14 +2,14 @@
 import { dirname, resolve } from 'node:path';
 import { ConfigError } from '../errors.ts';
 import { DEFAULT_LIMITS, type Limits } from '../limits.ts';
-import type { Config, ConfigFlags, ListenerConfig, LoadContext, LogTransfers } from './config.ts';
+import type { Config, ConfigFlags, LoadContext, LogTransfers } from './config.ts';
 import { checkDirectory, readMotd } from './files.ts';
-import { type ListenAddress, parseHost, parseListenAddress, parsePort, RSYNC_PORT } from './listen-address.ts';
+import { loadListeners } from './listeners.ts';
 import { loadModule, type ModuleSurroundings, refuseDuplicateNames } from './module.ts';
 import { NOT_SUPPORTED_YET } from './not-yet.ts';
-import { type Checked, GLOBAL_KEYS, LIMIT_KEYS, LISTENER_KEYS, LISTENER_KINDS } from './schema.ts';
+import { type Checked, GLOBAL_KEYS, LIMIT_KEYS } from './schema.ts';
 import type { Source } from './source.ts';
-import { checkSection, keyPath, refuseNotYet, type Section } from './values.ts';
+import { checkSection, refuseNotYet, type Section } from './values.ts';
 
 /** The raw sections of one configuration. */
 export interface Sections {
@@ -44,49 +44,6 @@ function warnOfWiderLimits(limits: Limits, warn: (text: string) => void): void {
       warn(`limits.${name} is weaker than its default: ${value} instead of ${standard}`);
     }
   }
-}
-
-function loadListener(source: Source, section: Section): ListenAddress {
-  const values = checkSection(source, section, LISTENER_KEYS);
-  const kinds = LISTENER_KINDS.filter((kind) => values[kind] !== null);
-  if (kinds.length !== 1) {
-    const found = kinds.length === 0 ? 'has none' : `has ${kinds.join(' and ')}`;
-    throw source.error(section.path, `${found}: expected exactly one of ${LISTENER_KINDS.join(', ')}`);
-  }
-  refuseNotYet({ source, section }, LISTENER_KEYS, values, NOT_SUPPORTED_YET.listener);
-  return parseListenAddress(values.rsyncd!);
-}
-
-const sameAddress = (a: ListenAddress, b: ListenAddress) => a.host === b.host && a.port === b.port;
-
-/** The file's addresses with --gokr.listen in their place, or with --port and --address put into each of them. */
-function applyAddressFlags(source: Source, configured: readonly ListenAddress[], flags: ConfigFlags): ListenAddress[] {
-  const { listen, port, address } = flags;
-  if (listen !== null && (port !== null || address !== null)) {
-    throw new ConfigError('--gokr.listen: cannot stand beside --port or --address');
-  }
-  if (listen !== null) {
-    return [source.locate('--gokr.listen', () => parseListenAddress(listen))];
-  }
-  if (port === null && address === null) {
-    return [...configured];
-  }
-  // SECURITY: --port alone keeps the configured host: a loopback listener must not open to the world.
-  const host = address === null ? null : source.locate('--address', () => parseHost(address));
-  const number = port === null ? null : source.locate('--port', () => parsePort(port));
-  const base = configured.length > 0 ? configured : [{ host: parseHost(''), port: RSYNC_PORT }];
-  const changed = base.map((old) => ({ host: host ?? old.host, port: number ?? old.port }));
-  return changed.filter((one, index) => changed.findIndex((other) => sameAddress(one, other)) === index);
-}
-
-function loadListeners(source: Source, sections: readonly Section[], flags: ConfigFlags): ListenerConfig[] {
-  const configured = sections.map((section) => loadListener(source, section));
-  configured.forEach((address, index) => {
-    if (address.port !== 0 && configured.findIndex((other) => sameAddress(address, other)) !== index) {
-      throw source.error(keyPath(sections[index]!, 'rsyncd'), 'is the address of an earlier listener');
-    }
-  });
-  return applyAddressFlags(source, configured, flags).map((address) => ({ kind: 'rsyncd', address }));
 }
 
 /** The file's modules with those of --gokr.modulemap: a known name moves that module, a new one is added. */
@@ -149,11 +106,11 @@ export function loadSections(source: Source, sections: Sections, settings: LoadS
     source,
     context,
     warn,
-    baseDir: dirname(resolve(file ?? '.')),
+    baseDir: file === null ? resolve('.') : dirname(resolve(file)),
     timeoutSec: global.timeout,
     logTransfers: global.log_transfers as LogTransfers,
   };
-  const listeners = loadListeners(source, sections.listeners, flags);
+  const listeners = loadListeners({ source, baseDir: at.baseDir, context }, sections.listeners, flags);
   const moduleSections = mapModules(source, sections.modules, flags);
   const modules = moduleSections.map((section) => loadModule(at, section));
   refuseDuplicateNames(source, moduleSections, modules);

@@ -24,7 +24,7 @@ const MAX_FDS = 64;
 const NAMES: ReadonlySet<string> = new Set(['rsyncd', 'anon_ssh', 'authorized_ssh', 'tls', 'metrics']);
 
 /** Names that this build has code for. */
-const SERVED: ReadonlySet<string> = new Set(['rsyncd']);
+const SERVED: ReadonlySet<string> = new Set(['rsyncd', 'anon_ssh', 'authorized_ssh', 'tls']);
 
 /**
  * Lists the sockets that were passed to this process; empty when none were, or when they were meant for another one.

@@ -22,6 +22,11 @@ export interface TcpAddress {
   backlog?: number;
 }
 
+/** A listening socket that somebody else has opened. */
+export interface InheritedDescriptor {
+  readonly fd: number;
+}
+
 /** Called once per connection; must not throw. */
 export type OnConnection = (transport: SocketTransport) => void;
 
@@ -48,9 +53,7 @@ export async function listenTcp(
   onConnection: OnConnection,
   onAcceptError: OnAcceptError = () => {},
 ): Promise<Listener> {
-  const { host, port, backlog = BACKLOG } = address;
-  const wanted = hostPortText(host, port);
-  return listen({ host, port, backlog }, wanted, onConnection, onAcceptError);
+  return listenSockets(address, (socket) => onConnection(new SocketTransport(socket)), onAcceptError);
 }
 
 /**
@@ -62,14 +65,32 @@ export async function listenFd(
   onConnection: OnConnection,
   onAcceptError: OnAcceptError = () => {},
 ): Promise<Listener> {
+  return listenSockets({ fd }, (socket) => onConnection(new SocketTransport(socket)), onAcceptError);
+}
+
+/**
+ * As `listenTcp` and `listenFd`, for a listener that puts something between the socket and its transport (tls.ts).
+ * @param onSocket owns the socket, which has no error listener yet; it must add one at once.
+ * @throws ConfigError naming the address or the descriptor, and the reason.
+ */
+export async function listenSockets(
+  place: TcpAddress | InheritedDescriptor,
+  onSocket: (socket: Socket) => void,
+  onAcceptError: OnAcceptError = () => {},
+): Promise<Listener> {
   // Node has no way to ask for SO_ACCEPTCONN; listen(2) on anything but a stream socket that can accept fails instead.
-  return listen({ fd, backlog: BACKLOG }, `inherited descriptor ${fd}`, onConnection, onAcceptError);
+  if ('fd' in place) {
+    const { fd } = place;
+    return listen({ fd, backlog: BACKLOG }, `inherited descriptor ${fd}`, onSocket, onAcceptError);
+  }
+  const { host, port, backlog = BACKLOG } = place;
+  return listen({ host, port, backlog }, hostPortText(host, port), onSocket, onAcceptError);
 }
 
 async function listen(
   options: ListenOptions & { fd?: number },
   wanted: string,
-  onConnection: OnConnection,
+  onSocket: (socket: Socket) => void,
   onAcceptError: OnAcceptError,
 ): Promise<Listener> {
   const server = createServer({
@@ -82,7 +103,7 @@ async function listen(
   server.on('error', onAcceptError);
   const bound = server.address();
   const isTcp = bound !== null && typeof bound === 'object';
-  server.on('connection', (socket: Socket) => accept(socket, isTcp, onConnection));
+  server.on('connection', (socket: Socket) => accept(socket, isTcp, onSocket));
   return {
     // Node does not tell the path of an inherited unix socket.
     addressText: isTcp ? hostPortText(bound.address, bound.port) : `unix socket (${wanted})`,
@@ -109,7 +130,7 @@ function started(server: Server, options: ListenOptions & { fd?: number }, wante
   });
 }
 
-function accept(socket: Socket, isTcp: boolean, onConnection: OnConnection): void {
+function accept(socket: Socket, isTcp: boolean, onSocket: (socket: Socket) => void): void {
   // SECURITY: a peer that resets before we look has no address any more. It must not pass as an unix socket peer,
   // which is exempt from the per-address caps.
   if (isTcp && socket.remoteAddress === undefined) {
@@ -118,7 +139,7 @@ function accept(socket: Socket, isTcp: boolean, onConnection: OnConnection): voi
     return;
   }
   if (isTcp) socket.setKeepAlive(true, KEEP_ALIVE.idleMs, KEEP_ALIVE.intervalMs, KEEP_ALIVE.probes);
-  onConnection(new SocketTransport(socket));
+  onSocket(socket);
 }
 
 function hostPortText(host: string, port: number): string {

@@ -8,6 +8,7 @@ import {
   closeSync,
   constants,
   type Dir,
+  type Dirent,
   lstatSync,
   opendirSync,
   openSync,
@@ -154,7 +155,7 @@ class Search {
     directory.handle = handle;
     for (let turn = 0; turn < ENTRIES_PER_TURN; turn++) {
       if (this.#spent) return null;
-      const entry = handle.readSync();
+      const entry = nextEntry(handle);
       if (entry === null) {
         handle.closeSync();
         directory.handle = null;
@@ -240,6 +241,15 @@ function statOf(path: Buffer): Stats | null {
     return lstatSync(path);
   } catch {
     // Gone, or in a directory that we may list but not enter: nothing that we could write.
+    return null;
+  }
+}
+
+/** Null at the end, and where the kernel lets us open a directory but not read it: some of /proc, a broken disk. */
+function nextEntry(handle: Dir): Dirent | null {
+  try {
+    return handle.readSync();
+  } catch {
     return null;
   }
 }

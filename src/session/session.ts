@@ -75,6 +75,7 @@ class Session {
       outputStallMs: limits.outputStallMs,
       sessionMs: limits.sessionMs,
     });
+    this.#watchdog.expectWithin('the file list', limits.preTransferMs);
   }
 
   async run(): Promise<void> {

@@ -73,6 +73,7 @@ export async function runTransfer(setup: TransferSetup): Promise<void> {
     const context = listContext(setup, view, filter, listSum);
     const lists = new FileLists(context);
     const sources = await sourceArguments(context, setup, { reader, framed });
+    watchdog.arrived();
     await lists.sendFirst(sources.args, sources.mayRepeatNames);
     writer.flush();
     if (lists.totals.entries === 0) return;
@@ -89,6 +90,8 @@ export async function runTransfer(setup: TransferSetup): Promise<void> {
       skipCompress: skipListFor(options.compression?.skipSuffixes ?? null, setup.module.dontCompress, limits),
       openNoatime: setup.module.openNoatime || options.openNoatime,
       bytesReceived: () => streams.reader.bytesRead,
+      onSumsAwaited: (isWaiting) =>
+        watchdog.allowSilence(isWaiting ? Math.min(limits.sumsIdleMs, setup.idleMs) : setup.idleMs),
       onFileSent: setup.onFileSent,
     });
     await sender.run();

@@ -22,6 +22,8 @@ export interface TransferContext extends ListContext {
   readonly openNoatime: boolean;
   /** Bytes that came from the client before the demultiplexer, for the statistics. */
   readonly bytesReceived: () => number;
+  /** Called with true before, with false after waiting for block sums: nobody may fall silent among them for long (B-17). */
+  readonly onSumsAwaited: (isWaiting: boolean) => void;
   /** Called after each file whose data was sent. */
   readonly onFileSent: (sizeBytes: number) => void;
 }

@@ -14,10 +14,12 @@ export async function readBlockSums(context: TransferContext, headOnly: boolean)
   const bytes = reader.takeAvailable(SUM_HEAD_BYTES);
   const head = parseSumHead(bytes, { protocol, digestLength: sums.digestLength, limits });
   const blockSums = new BlockSums(head, { digestLength: sums.digestLength, limits });
-  if (headOnly) return blockSums;
+  if (headOnly || blockSums.remainingBytes === 0) return blockSums;
+  context.onSumsAwaited(true);
   while (blockSums.remainingBytes > 0) {
     blockSums.append(await reader.readSome(blockSums.remainingBytes, 'block sums'));
     if (context.slice.expired) await context.slice.yield();
   }
+  context.onSumsAwaited(false);
   return blockSums;
 }

@@ -36,10 +36,12 @@ export interface WatchdogParts {
 /** Aborts the session's reads when a clock runs out. Stop it when the session ends. */
 export class Watchdog {
   readonly #parts: WatchdogParts;
-  readonly #timer: NodeJS.Timeout;
+  #timer: NodeJS.Timeout;
   readonly #startedMs = performance.now();
   #phase: PhaseClock = { name: 'start', totalMs: 0, idleMs: 0 };
   #phaseStartedMs = performance.now();
+  /** Something that must have come by then, however many phases it takes. */
+  #expected: { readonly name: string; readonly byMs: number } | null = null;
   #lastProgressMs = performance.now();
   #lastTakenMs = performance.now();
   #lastWriteMs = performance.now();
@@ -54,8 +56,7 @@ export class Watchdog {
 
   constructor(parts: WatchdogParts) {
     this.#parts = parts;
-    this.#timer = setInterval(() => this.#tick(), TICK_MS);
-    this.#timer.unref();
+    this.#timer = this.#startTicking(TICK_MS);
   }
 
   /** The error of the clock that ran out; null while none has. */
@@ -75,13 +76,37 @@ export class Watchdog {
     this.#lastProgressMs = this.#phaseStartedMs;
   }
 
-  /** From here on an empty frame goes out whenever we wrote nothing for this long. */
+  /** Changes the silence that the current phase allows. */
+  allowSilence(idleMs: number): void {
+    this.#phase = { ...this.#phase, idleMs };
+  }
+
+  /** Starts a deadline that runs across phases, until `arrived` (B-12). */
+  expectWithin(name: string, ms: number): void {
+    this.#expected = { name, byMs: performance.now() + ms };
+  }
+
+  /** What was expected is there. */
+  arrived(): void {
+    this.#expected = null;
+  }
+
+  /** From here on an empty frame goes out whenever we wrote nothing for this long, at most half as long again. */
   keepAliveEvery(ms: number): void {
     this.#keepAliveMs = ms;
+    // Writes are noticed a tick late and answered at the next: with ticks of a second, --timeout=3 came too late.
+    clearInterval(this.#timer);
+    this.#timer = this.#startTicking(Math.min(TICK_MS, ms / 4));
   }
 
   stop(): void {
     clearInterval(this.#timer);
+  }
+
+  #startTicking(ms: number): NodeJS.Timeout {
+    const timer = setInterval(() => this.#tick(), ms);
+    timer.unref();
+    return timer;
   }
 
   #tick(): void {
@@ -108,11 +133,15 @@ export class Watchdog {
 
   /** Destroys the connection of an expired session that nobody takes data from, or that is still there long after. */
   #endOverdue(now: number): void {
+    const { outputStallMs, transport } = this.#parts;
+    const { idleMs } = this.#phase;
     // SECURITY: a session that waits for its output to drain does not see the abort of its reads; a peer that stops
     // taking data, or takes a byte now and then, would keep it for ever (B-18, B-25).
-    const isOverdue = now - this.#expiredMs > this.#parts.outputStallMs;
+    const isOverdue = now - this.#expiredMs > outputStallMs;
     // There is no telling the peer why, and waiting writers must wake up.
-    if (isOverdue || this.#isStalled(now)) this.#parts.transport.destroy();
+    if (isOverdue || this.#isStalled(now, idleMs > 0 ? Math.min(idleMs, outputStallMs) : outputStallMs)) {
+      transport.destroy();
+    }
   }
 
   #sample(now: number): void {
@@ -130,19 +159,21 @@ export class Watchdog {
     this.#bytesWritten = writer.bytesWritten;
   }
 
-  #isStalled(now: number): boolean {
-    const { transport, outputStallMs } = this.#parts;
-    return transport.queuedBytes > 0 && now - this.#lastTakenMs > outputStallMs;
+  #isStalled(now: number, patienceMs: number): boolean {
+    return this.#parts.transport.queuedBytes > 0 && now - this.#lastTakenMs > patienceMs;
   }
 
   #overdue(now: number): TimeoutError | null {
     const { totalMs, idleMs, name } = this.#phase;
     if (totalMs > 0 && now - this.#phaseStartedMs > totalMs)
       return new TimeoutError(`timeout while waiting for ${name}`);
+    if (this.#expected !== null && now > this.#expected.byMs) {
+      return new TimeoutError(`timeout while waiting for what comes before ${this.#expected.name}`);
+    }
     if (idleMs > 0 && now - this.#lastProgressMs > idleMs) {
       return new TimeoutError(`io timeout after ${Math.round(idleMs / 1000)} seconds`);
     }
-    if (this.#isStalled(now)) return new TimeoutError('the client takes no data');
+    if (this.#isStalled(now, this.#parts.outputStallMs)) return new TimeoutError('the client takes no data');
     const { sessionMs } = this.#parts;
     if (sessionMs > 0 && now - this.#startedMs > sessionMs) return new TimeoutError('session too long');
     return null;

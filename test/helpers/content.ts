@@ -15,9 +15,8 @@ export function withEdits(content: Buffer, offsets: readonly number[]): Buffer {
   return edited;
 }
 
-const WORDS = 'the of and to in file list block sum token rsync daemon sender module client byte frame length zero'.split(
-  ' ',
-);
+const WORDS =
+  'the of and to in file list block sum token rsync daemon sender module client byte frame length zero'.split(' ');
 
 /** Text of pseudo-random words that depends on `seed` alone: compresses to about a third, without long repetitions. */
 export function textOf(seed: string, length: number): Buffer {

@@ -10,7 +10,10 @@ const EACH_KIND = [0, 1, 2, 3, 4, 5, 6, 7, 8];
 
 /** Text, random and already compressed data, each large enough for dozens of blocks. */
 const CONTENTS: readonly TreeEntry[] = [
-  ...EACH_KIND.map((index) => ({ name: `text/text${index}.txt`, content: textOf(`text${index}`, 30_000 + 5000 * index) })),
+  ...EACH_KIND.map((index) => ({
+    name: `text/text${index}.txt`,
+    content: textOf(`text${index}`, 30_000 + 5000 * index),
+  })),
   ...EACH_KIND.map((index) => ({ name: `random/r${index}.bin`, size: 20_000 + 3000 * index })),
   ...EACH_KIND.map((index) => ({
     name: `packed/p${index}.gz`,

@@ -3,7 +3,16 @@
 /** What stands at the destination before the pull. */
 export type DestinationState = 'empty' | 'identical' | 'stale';
 
-export type ModuleName = 'plain' | 'odd' | 'delta' | 'filter' | 'times' | 'mount' | 'wide' | 'matrix' | DaemonFilterModule;
+export type ModuleName =
+  | 'plain'
+  | 'odd'
+  | 'delta'
+  | 'filter'
+  | 'times'
+  | 'mount'
+  | 'wide'
+  | 'matrix'
+  | DaemonFilterModule;
 type DaemonFilterModule = 'excluded' | 'included' | 'ruled' | 'numeric';
 
 export interface EquivalenceCase {

@@ -3,8 +3,8 @@
 import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import type { ModuleSpec } from '../helpers/module-spec.ts';
 import { matrixStaleTree, matrixTree } from '../helpers/matrix-tree.ts';
+import type { ModuleSpec } from '../helpers/module-spec.ts';
 import { oddTree, plainTree } from '../helpers/odd-tree.ts';
 import { removeTree, scratchDir } from '../helpers/scratch.ts';
 import { deltaTree, filterTree, timesTree, wideTree } from '../helpers/small-trees.ts';

@@ -48,12 +48,12 @@ export async function pull(daemon: RunningDaemon, request: PullRequest): Promise
     stdout: compared.toSorted(),
     ordered: compared.filter((line) => (protocol >= 29 ? ITEM : LISTED).test(line)),
     stderr: linesOf(result.stderr)
-      .filter((line) => daemon.name === 'ours' || !RESET.test(line))
+      .filter((line) => !VARYING.test(line) && (daemon.name === 'ours' || !RESET.test(line)))
       .map(withoutPlace(daemon, dir))
       .map(normalise)
       .sort(),
     receivedBytes: received === undefined ? null : Number(received.replace(/\D/g, '')),
-    tree: snapshot(join(dir, 'dst'), { startedMs, atimes: asked.args.includes('-aU') }),
+    tree: snapshot(join(dir, 'dst'), { startedMs, atimes: asked.args.some((arg) => arg.startsWith('-aU')) }),
   };
 }
 
@@ -95,8 +95,9 @@ export function compareOutcomes(expected: Outcome, actual: Outcome): string[] {
   ];
 }
 
-/** Byte counts and durations: they depend on framing and on the machine. */
-const VARYING = /^(File list (size|generation|transfer)|Total bytes |sent [\d,]+ bytes|total size is )/;
+/** Byte counts, durations and memory: they depend on framing and on the machine. */
+const VARYING =
+  /^(File list (size|generation|transfer)|Total bytes |sent [\d.,]+[KMG]? bytes|total size is |rsync\[\d+\] \(.*heap statistics:| {2}(arena|ordblks|smblks|hblks|hblkhd|allmem|usmblks|fsmblks|uordblks|fordblks|keepcost): )/;
 
 /** One line of --list-only: the client prints the list as it arrives. */
 const LISTED = /^[-dlcbps][-rwxstST]{9} /;
@@ -110,9 +111,15 @@ const ITEM = /^([-dlcbps][-rwxstST]{9}|[<>ch.][fdLDS][^ ]{9}|[.][fdLDS] {9}) /;
 /** The reference sometimes closes with unread input; we never may (1-session.md 6.5), so only its resets are dropped. */
 const RESET = /: (Connection reset by peer \(104\)|Broken pipe \(32\))$/;
 
-/** Takes the names of this pull's directory and port out of a line. */
+/** Takes out of a line what belongs to this pull alone: directory, port, processes, names of temporary files. */
 function withoutPlace(daemon: RunningDaemon, dir: string): (line: string) => string {
-  return (line) => line.replaceAll(dir, 'DIR').replaceAll(`:${daemon.port}`, ':PORT');
+  return (line) =>
+    line
+      .replaceAll(dir, 'DIR')
+      .replaceAll(`:${daemon.port}`, ':PORT')
+      .replace(/ port \d+$/, ' port PORT')
+      .replace(/pid=\d+/, 'pid=PID')
+      .replace(/(^|[ /"])(\.[^/]+)\.[A-Za-z0-9]{6}(?= to | from |"|$)/, '$1$2.XXXXXX');
 }
 
 function linesOf(output: Buffer): string[] {

@@ -35,6 +35,7 @@ const LIMITS = {
   'limits.filterMs': 3 * ONE_SECOND,
   'limits.drainMs': ONE_SECOND,
   'limits.outputStallMs': ONE_SECOND,
+  'limits.sumsIdleMs': ONE_SECOND,
   timeout: 2,
 };
 
@@ -81,8 +82,8 @@ const SILENCES: readonly Case[] = [
   ['before the first request', UP_TO_LIST, timeout(/io timeout after 2 seconds\n$/)],
   ['inside an item', [...UP_TO_LIST, data(31, ITEMS().ndx(3))], timeout(/io timeout after 2 seconds\n$/)],
   [
-    'inside the sums',
-    [...UP_TO_LIST, data(31, ITEMS().item(3, TRANSFER, sumHead(5, 700, 16, 0)))],
+    'inside a sum head',
+    [...UP_TO_LIST, data(31, ITEMS().item(3, TRANSFER), sumHead(5, 700, 16, 0).subarray(0, 7))],
     timeout(/io timeout after 2 seconds\n$/),
   ],
   ['before the goodbye', [...UP_TO_LIST, data(31, Buffer.alloc(3))], timeout(/io timeout after 2 seconds\n$/)],
@@ -155,6 +156,12 @@ describe.skipIf(!hasRoot())('a client that', { timeout: 20_000 }, () => {
     others.set('drain', fallSilent([greeting(), Buffer.from('nothing\n')]));
     const asking = (option: string, module = 'pub') =>
       fallSilent([enter(module), pullArguments([option], 31, [`${module}/`]), data(31, NO_MORE_FILTERS)]);
+    const sums = new ItemWriter().item(1, TRANSFER, sumHead(5, 700, 16, 0));
+    const unfinished = data(31, sums, Buffer.alloc(30));
+    others.set(
+      'sums',
+      fallSilent([enter('patient'), pullArguments([], 31, ['patient/']), data(31, NO_MORE_FILTERS), unfinished]),
+    );
     others.set('shorter', asking('--timeout=1', 'patient'));
     others.set('longer', asking('--timeout=3600'));
     others.set('none', asking('--timeout=0'));
@@ -189,12 +196,25 @@ describe.skipIf(!hasRoot())('a client that', { timeout: 20_000 }, () => {
     expect((await others.get(name)!).line).toMatchObject({ detail: 'io timeout after 2 seconds' });
   });
 
+  it('falls silent among its block sums is let go sooner than elsewhere', async () => {
+    judge(await others.get('sums')!, 31, timeout(/io timeout after 1 seconds\n$/));
+  });
+
   it('takes no data is let go', async () => {
     expect((await others.get('nothing')!).line).toMatchObject({ outcome: 'timeout', files: 0 });
   });
 
   it('never closes its side is let go after the drain time', async () => {
     expect((await others.get('drain')!).line).toMatchObject({ outcome: 'access:unknown-module' });
+  });
+
+  it('uses up the time of each phase is let go before the file list', async () => {
+    const slow = await openStage({ globals: { 'limits.preTransferMs': ONE_SECOND } });
+    const peer = await slow.connect();
+    peer.send(enter('pub'), pullArguments());
+    await trickle(peer, data(31, ...Array<Buffer>(20).fill(filterRecord('- x'))));
+    judge(await slow.finish(peer), 31, timeout(/timeout while waiting for what comes before the file list\n$/));
+    await slow.close();
   });
 
   it('keeps a session alive with keep-alives is let go at the longest session time', async () => {

@@ -17,6 +17,7 @@ const RESTRICTED: Readonly<Record<string, RegExp>> = {
   'node:fs': /^(vfs|config|sandbox)\/|^listener\/ssh\/hostkey\.ts$|^observe\/notify\.ts$/,
   'node:fs/promises': /^(vfs|config|sandbox)\//,
   'node:net': /^(listener|config)\//,
+  'node:tls': /^listener\/tls\.ts$/,
   'node:ffi': /^sandbox\/syscalls\.ts$|^vfs\/xattrs\.ts$/,
   'node:child_process': /^$/,
   'node:vm': /^$/,

@@ -170,18 +170,24 @@ export function judge({ answer, ending, line }: Played, protocol: number, verdic
   expect(ending).toBe('end');
 }
 
-/** Starts a daemon with the module `pub`. */
+/** Starts a daemon with the module `pub`; rejects with its log, and leaves nothing behind, when it does not start. */
 export async function openStage(options: StageOptions = {}): Promise<Stage> {
   const dir = scratchDir('stage');
-  mkdirSync(join(dir, 'pub'));
-  await makeTree(join(dir, 'pub'), [...PUB, ...(options.tree ?? [])]);
-  await options.prepare?.(dir);
+  try {
+    mkdirSync(join(dir, 'pub'));
+    await makeTree(join(dir, 'pub'), [...PUB, ...(options.tree ?? [])]);
+    await options.prepare?.(dir);
+    const toml = configOf(dir, options).replace('127.0.0.1:0', options.listen ?? '127.0.0.1:0');
+    const { server, port } = await startServer({ toml, ...(options.nodeArgs && { nodeArgs: options.nodeArgs }) });
+    return new Stage(server, port, dir);
+  } catch (error) {
+    removeTree(dir);
+    throw error;
+  }
+}
+
+function configOf(dir: string, options: StageOptions): string {
   const pub: ModuleSpec = { name: 'pub', path: join(dir, 'pub'), ...(options.keys && { keys: options.keys }) };
   const globals = typeof options.globals === 'function' ? options.globals(dir) : options.globals;
-  const toml = toToml([pub, ...(options.modules?.(dir) ?? [])], globals).replace(
-    '127.0.0.1:0',
-    options.listen ?? '127.0.0.1:0',
-  );
-  const { server, port } = await startServer({ toml, ...(options.nodeArgs && { nodeArgs: options.nodeArgs }) });
-  return new Stage(server, port, dir);
+  return toToml([pub, ...(options.modules?.(dir) ?? [])], globals);
 }

@@ -18,7 +18,7 @@ function refused(...argv: string[]): UsageError {
 
 describe('parseCommandLine', () => {
   it.each([[[]], [['--daemon']], [['--daemon', '--no-detach']]])('serves for %j', (argv) => {
-    expect(parseCommandLine(argv)).toEqual({ kind: 'serve', flags: NO_FLAGS });
+    expect(parseCommandLine(argv)).toEqual({ kind: 'serve', flags: NO_FLAGS, modulesIn: null });
   });
 
   it('collects every flag, values behind = or apart', () => {
@@ -27,7 +27,14 @@ describe('parseCommandLine', () => {
     );
     expect(parseCommandLine(argv)).toEqual({
       kind: 'serve',
-      flags: { file: 'a.toml', listen: null, port: '8', address: '::', modules: ['x=/a', 'y=/b=c'] },
+      flags: {
+        file: 'a.toml',
+        listen: null,
+        anonSshListen: null,
+        port: '8',
+        address: '::',
+        modules: ['x=/a', 'y=/b=c'],
+      },
     });
   });
 
@@ -35,7 +42,27 @@ describe('parseCommandLine', () => {
     expect(parseCommandLine(['--check', '--gokr.config', 'b', '--gokr.listen=:1'])).toEqual({
       kind: 'check',
       flags: { ...NO_FLAGS, file: 'b', listen: ':1' },
+      modulesIn: null,
     });
+  });
+
+  it('knows --gokr.anonssh_listen', () => {
+    expect(parseCommandLine(['--gokr.anonssh_listen=[::]:22873'])).toMatchObject({
+      kind: 'serve',
+      flags: { ...NO_FLAGS, anonSshListen: '[::]:22873' },
+    });
+  });
+
+  it.each([
+    [['--keygen'], null],
+    [['--keygen=key'], 'key'],
+    [['--keygen', 'key'], 'key'],
+  ])('makes a host key for %j', (argv, file) => {
+    expect(parseCommandLine(argv)).toEqual({ kind: 'keygen', file });
+  });
+
+  it('takes no option for the file of a host key', () => {
+    expect(refused('--keygen', '--check').tell).toContain('--keygen needs a value');
   });
 
   it('takes the last of several values, as rsync does', () => {
@@ -55,8 +82,6 @@ describe('parseCommandLine', () => {
     ['--demon', 'unknown option "--demon"; the nearest known option is --daemon'],
     ['--gokr.module=x=/a', 'the nearest known option is --gokr.modulemap'],
     ['--once', 'unknown option "--once"'],
-    ['--keygen', 'unknown option "--keygen"'],
-    ['--gokr.anonssh_listen=:1', 'unknown option "--gokr.anonssh_listen"'],
     ['-x', 'unknown option "-x"'],
     ['--\u001b[2J', 'unknown option "--\\u001b[2J"'],
     ['--__proto__', 'unknown option "--__proto__"'],

@@ -6,7 +6,7 @@ import { helpText, versionText } from '../../../src/cli/usage.ts';
 describe('helpText', () => {
   it('has one row for every option, within 120 columns', () => {
     for (const { name } of CLI_OPTIONS) {
-      expect(helpText()).toMatch(new RegExp(`^  --${name}[=, ]`, 'm'));
+      expect(helpText()).toMatch(new RegExp(`^  --${name}[[=, ]`, 'm'));
     }
     expect(
       helpText()
@@ -25,12 +25,9 @@ describe('helpText', () => {
     expect(parseCommandLine(example)).toMatchObject({ kind: 'serve', flags: { modules: ['share=/usr/share'] } });
   });
 
-  it.each(['once', 'restrict', 'keygen', 'anonssh', 'server'])(
-    'does not mention --%s, which this build lacks',
-    (name) => {
-      expect(helpText()).not.toContain(name === 'server' ? '--server' : name);
-    },
-  );
+  it.each(['once', 'restrict', 'server'])('does not mention --%s, which this build lacks', (name) => {
+    expect(helpText()).not.toContain(name === 'server' ? '--server' : name);
+  });
 });
 
 describe('versionText', () => {

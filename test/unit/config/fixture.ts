@@ -6,7 +6,14 @@ import type { Config, ConfigFlags } from '../../../src/config/config.ts';
 import { loadConfig } from '../../../src/config/load.ts';
 import { ConfigError } from '../../../src/errors.ts';
 
-export const NO_FLAGS: ConfigFlags = { file: null, listen: null, port: null, address: null, modules: [] };
+export const NO_FLAGS: ConfigFlags = {
+  file: null,
+  listen: null,
+  anonSshListen: null,
+  port: null,
+  address: null,
+  modules: [],
+};
 
 export const UID = process.getuid?.() ?? 0;
 

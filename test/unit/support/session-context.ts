@@ -163,6 +163,7 @@ export async function makeSession(plan: ContextPlan): Promise<SessionFixture> {
         skipCompress: { matches: () => false },
         openNoatime: false,
         bytesReceived: () => 0,
+        onSumsAwaited: () => {},
         onFileSent: () => {},
       } as unknown as TransferContext;
     },

@@ -137,6 +137,44 @@ describe('the idle clock', () => {
   });
 });
 
+describe('a deadline across phases', () => {
+  it('ends a session that goes from phase to phase', async () => {
+    const { reader } = setUp();
+    watchdog.expectWithin('the file list', 10_000);
+    const read = track(reader.readByte('b'));
+    for (const name of ['one', 'two', 'three']) {
+      watchdog.enter({ name, totalMs: 5000, idleMs: 0 });
+      await seconds(4);
+    }
+    expect((read.state() as TimeoutError).message).toBe('timeout while waiting for what comes before the file list');
+  });
+
+  it('is over when what was expected has come', async () => {
+    setUp();
+    watchdog.expectWithin('the file list', 10_000);
+    await seconds(9);
+    watchdog.arrived();
+    await seconds(60);
+    expect(watchdog.expired).toBeNull();
+  });
+});
+
+describe('allowed silence', () => {
+  it('can be shortened and given back within a phase', async () => {
+    const { reader } = setUp();
+    watchdog.enter({ name: 'the transfer', totalMs: 0, idleMs: 60_000 });
+    const read = track(reader.readByte('b'));
+    watchdog.allowSilence(10_000);
+    await seconds(8);
+    watchdog.allowSilence(60_000);
+    await seconds(20);
+    expect(read.state()).toBe('pending');
+    watchdog.allowSilence(10_000);
+    await seconds(2);
+    expect(read.state()).toBeInstanceOf(TimeoutError);
+  });
+});
+
 describe('output that nobody takes', () => {
   it('destroys the connection, so that waiting writers wake up', async () => {
     const { transport, writer } = setUp({ outputStallMs: 20_000 });
@@ -212,6 +250,18 @@ describe('keep-alives', () => {
     watchdog.keepAliveEvery(10_000);
     await seconds(35);
     expect(transport.sent).toEqual(hex('00000007 00000007 00000007'));
+  });
+
+  it('are never late by more than half their time, however short that is', async () => {
+    const { transport, writer } = setUp();
+    writer.startMux();
+    watchdog.keepAliveEvery(1000);
+    await vi.advanceTimersByTimeAsync(100);
+    writer.putByte(1);
+    writer.flush();
+    const before = transport.sent.length;
+    await vi.advanceTimersByTimeAsync(1500);
+    expect(transport.sent.length).toBeGreaterThan(before);
   });
 
   it('are not needed while we write', async () => {

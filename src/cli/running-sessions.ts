@@ -1,0 +1,90 @@
+/** The sessions of this process: admitted, counted, ended; every listener hands its connections to the one of serve.ts. */
+
+import { Admission, AdmissionRefusal } from '../listener/admission.ts';
+import type { AdmissionTicket } from '../session/admission-ticket.ts';
+import type { Daemon } from '../session/session.ts';
+import type { PeerAddress } from '../wire/transport.ts';
+import { endSignal } from './signals.ts';
+
+/** Time that running sessions get after the first signal. */
+const SHUTDOWN_GRACE_MS = 5000;
+
+/** What this file needs of a connection. */
+export interface Connection {
+  readonly peer: PeerAddress;
+  /** Bytes that have gone out. */
+  readonly bytesSent: number;
+  /** Closes at once; what serves it ends soon. */
+  destroy(): void;
+}
+
+/** What a listener does with its connections. */
+export interface Service<C extends Connection> {
+  /** Serves an admitted connection and closes it. Never rejects. */
+  serve(connection: C, daemon: Daemon, ticket: AdmissionTicket): Promise<void>;
+  /** Ends a connection that met a cap, and releases the refusal. */
+  refuse(connection: C, refusal: AdmissionRefusal): void;
+}
+
+/** One for the process. */
+export class RunningSessions {
+  readonly #admission: Admission;
+  readonly #running = new Map<Connection, Promise<void>>();
+  /** Null until the modules are proven read-only: connections of that first moment wait. */
+  #daemon: Daemon | null = null;
+  #waiting: (() => void)[] = [];
+  /** Bytes that the sessions of the past have sent. */
+  #bytesSent = 0;
+
+  constructor(limits: Daemon['limits']) {
+    this.#admission = new Admission(limits);
+  }
+
+  get count(): number {
+    return this.#running.size;
+  }
+
+  /** Bytes sent to all clients since the start. */
+  get bytesSent(): number {
+    return this.#running.keys().reduce((sum, { bytesSent }) => sum + bytesSent, this.#bytesSent);
+  }
+
+  /** Begins to serve, with those that have connected already. */
+  open(daemon: Daemon): void {
+    this.#daemon = daemon;
+    for (const start of this.#waiting.splice(0)) start();
+  }
+
+  start<C extends Connection>(connection: C, service: Service<C>): void {
+    const daemon = this.#daemon;
+    if (daemon === null) {
+      this.#waiting.push(() => this.start(connection, service));
+      return;
+    }
+    const ticket = this.#admission.admit(connection.peer);
+    if (ticket instanceof AdmissionRefusal) {
+      daemon.logger.info({ peer: connection.peer.address, limit: ticket.cap }, 'connection refused');
+      service.refuse(connection, ticket);
+      return;
+    }
+    const ended = service.serve(connection, daemon, ticket).finally(() => {
+      ticket.release();
+      this.#bytesSent += connection.bytesSent;
+      this.#running.delete(connection);
+    });
+    this.#running.set(connection, ended);
+  }
+
+  /** Waits for the running sessions, then ends them. */
+  async finish(): Promise<void> {
+    const cut = setTimeout(() => this.#destroyAll(), SHUTDOWN_GRACE_MS);
+    const again = endSignal().then(() => this.#destroyAll());
+    await Promise.race([Promise.all(this.#running.values()), again]);
+    await Promise.all(this.#running.values());
+    clearTimeout(cut);
+  }
+
+  #destroyAll(): void {
+    for (const connection of this.#running.keys()) connection.destroy();
+  }
+}

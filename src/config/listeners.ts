@@ -1,0 +1,136 @@
+/** [[listener]] sections and the address flags → listeners with absolute file names; sections.ts calls it. */
+import { resolve } from 'node:path';
+import { ConfigError } from '../errors.ts';
+import type { ConfigFlags, ListenerConfig, LoadContext } from './config.ts';
+import { type ListenAddress, parseHost, parseListenAddress, parsePort, RSYNC_PORT } from './listen-address.ts';
+import { NOT_SUPPORTED_YET } from './not-yet.ts';
+import { type Checked, LISTENER_KEYS, LISTENER_KINDS } from './schema.ts';
+import { secretsPath } from './secrets.ts';
+import type { Source } from './source.ts';
+import { checkSection, keyPath, refuseNotYet, type Section } from './values.ts';
+
+/** What loading listeners needs to know. */
+export interface ListenerSurroundings {
+  readonly source: Source;
+  /** Where relative names of files start. */
+  readonly baseDir: string;
+  readonly context: LoadContext;
+}
+
+type Values = Checked<typeof LISTENER_KEYS>;
+type Kind = (typeof LISTENER_KINDS)[number];
+
+/** Keys that mean something for some kinds only. */
+const KINDS_OF_KEY = {
+  host_key_path: ['anon_ssh', 'authorized_ssh'],
+  tls_certificate: ['tls'],
+  tls_key: ['tls'],
+} as const satisfies Readonly<Record<string, readonly Kind[]>>;
+
+/** The host key of an SSH listener that names none, and the file of --keygen. */
+export const DEFAULT_HOST_KEY = LISTENER_KEYS.host_key_path.default;
+
+const sameAddress = (a: ListenAddress, b: ListenAddress) => a.host === b.host && a.port === b.port;
+
+/** Nothing is ignored in silence: a certificate beside a plain listener is a mistake that matters. */
+function refuseKeysOfOthers(source: Source, section: Section, kind: Kind): void {
+  for (const [key, kinds] of Object.entries(KINDS_OF_KEY)) {
+    if (Object.hasOwn(section.raw, key) && !(kinds as readonly Kind[]).includes(kind)) {
+      throw source.error(keyPath(section, key), `has no effect on a listener of kind ${kind}`);
+    }
+  }
+}
+
+function kindOf(source: Source, section: Section, values: Values): Kind {
+  const kinds = LISTENER_KINDS.filter((kind) => values[kind] !== null);
+  if (kinds.length !== 1) {
+    const found = kinds.length === 0 ? 'has none' : `has ${kinds.join(' and ')}`;
+    throw source.error(section.path, `${found}: expected exactly one of ${LISTENER_KINDS.join(', ')}`);
+  }
+  return kinds[0]!;
+}
+
+function loadListener({ source, baseDir, context }: ListenerSurroundings, section: Section): ListenerConfig {
+  const values = checkSection(source, section, LISTENER_KEYS);
+  const kind = kindOf(source, section, values);
+  refuseNotYet({ source, section }, LISTENER_KEYS, values, NOT_SUPPORTED_YET.listener);
+  refuseKeysOfOthers(source, section, kind);
+  const hostKeyPath = secretsPath(values.host_key_path, baseDir, context);
+  if (kind === 'anon_ssh') return { kind, address: parseListenAddress(values.anon_ssh!), hostKeyPath };
+  if (kind === 'authorized_ssh') {
+    // The schema has checked the inner table.
+    const { address, authorized_keys } = values.authorized_ssh as { address: string; authorized_keys: string };
+    const authorizedKeysPath = secretsPath(authorized_keys, baseDir, context);
+    return { kind, address: parseListenAddress(address), hostKeyPath, authorizedKeysPath };
+  }
+  if (kind === 'tls') {
+    const pathOf = (key: 'tls_certificate' | 'tls_key'): string => {
+      const file = values[key];
+      if (file === null) throw source.error(section.path, `has tls without ${key}`);
+      return secretsPath(file, baseDir, context);
+    };
+    const paths = { certificatePath: pathOf('tls_certificate'), keyPath: pathOf('tls_key') };
+    return { kind, address: parseListenAddress(values.tls!), ...paths };
+  }
+  return { kind: 'rsyncd', address: parseListenAddress(values.rsyncd!) };
+}
+
+/** The file's addresses with --gokr.listen in their place, or with --port and --address put into each of them. */
+function applyAddressFlags(source: Source, configured: readonly ListenAddress[], flags: ConfigFlags): ListenAddress[] {
+  const { listen, port, address } = flags;
+  if (listen !== null && (port !== null || address !== null)) {
+    throw new ConfigError('--gokr.listen: cannot stand beside --port or --address');
+  }
+  if (listen !== null) {
+    return [source.locate('--gokr.listen', () => parseListenAddress(listen))];
+  }
+  if (port === null && address === null) {
+    return [...configured];
+  }
+  // SECURITY: --port alone keeps the configured host: a loopback listener must not open to the world.
+  const host = address === null ? null : source.locate('--address', () => parseHost(address));
+  const number = port === null ? null : source.locate('--port', () => parsePort(port));
+  const base = configured.length > 0 ? configured : [{ host: parseHost(''), port: RSYNC_PORT }];
+  const changed = base.map((old) => ({ host: host ?? old.host, port: number ?? old.port }));
+  return changed.filter((one, index) => changed.findIndex((other) => sameAddress(one, other)) === index);
+}
+
+/** The listeners that are not for plain connections, with --gokr.anonssh_listen in the place of the anonymous ones. */
+function encryptedListeners(
+  { source, baseDir, context }: ListenerSurroundings,
+  configured: readonly ListenerConfig[],
+  { anonSshListen }: ConfigFlags,
+): ListenerConfig[] {
+  const encrypted = configured.filter(({ kind }) => kind !== 'rsyncd');
+  if (anonSshListen === null) return encrypted;
+  const address = source.locate('--gokr.anonssh_listen', () => parseListenAddress(anonSshListen));
+  const withKey =
+    encrypted.find((one) => one.kind === 'anon_ssh') ?? encrypted.find((one) => one.kind === 'authorized_ssh');
+  const hostKeyPath = withKey?.hostKeyPath ?? secretsPath(DEFAULT_HOST_KEY, baseDir, context);
+  return [{ kind: 'anon_ssh', address, hostKeyPath }, ...encrypted.filter(({ kind }) => kind !== 'anon_ssh')];
+}
+
+/** Plain listeners first, then the others in the order of the file. @throws ConfigError naming the place. */
+export function loadListeners(
+  at: ListenerSurroundings,
+  sections: readonly Section[],
+  flags: ConfigFlags,
+): ListenerConfig[] {
+  const configured = sections.map((section) => loadListener(at, section));
+  configured.forEach(({ kind, address }, index) => {
+    if (address.port !== 0 && configured.findIndex((other) => sameAddress(address, other.address)) !== index) {
+      const key = kind === 'authorized_ssh' ? 'authorized_ssh.address' : kind;
+      throw at.source.error(keyPath(sections[index]!, key), 'is the address of an earlier listener');
+    }
+  });
+  const plain = configured.filter(({ kind }) => kind === 'rsyncd').map(({ address }) => address);
+  return [
+    ...applyAddressFlags(at.source, plain, flags).map((address) => ({ kind: 'rsyncd' as const, address })),
+    ...encryptedListeners(at, configured, flags),
+  ];
+}
+
+/** Where --keygen writes: the named file, else the default name in the current directory. */
+export function hostKeyFile(file: string | null): string {
+  return resolve(file ?? DEFAULT_HOST_KEY);
+}

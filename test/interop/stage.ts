@@ -1,0 +1,89 @@
+/** Trees, C rsync's daemon and ours, and the comparison of what a client gets from both; equivalence test and matrix. */
+
+import { join } from 'node:path';
+import { startDaemon } from '../helpers/daemon.ts';
+import { startReferenceDaemon } from '../helpers/reference-daemon.ts';
+import type { RunningDaemon } from '../helpers/running-daemon.ts';
+import { removeTree } from '../helpers/scratch.ts';
+import type { RsyncClient } from '../setup/clients.ts';
+import type { DestinationState, EquivalenceCase } from './cases.ts';
+import { DIFFERENCES, type Difference } from './differences.ts';
+import { type Fixtures, makeFixtures } from './fixtures.ts';
+import { compareOutcomes, type Outcome, pull } from './pull.ts';
+
+/** One cell of the matrix. */
+export interface Cell {
+  readonly asked: EquivalenceCase;
+  readonly protocol: number;
+  readonly state: DestinationState;
+  readonly client: RsyncClient;
+}
+
+export interface Verdict {
+  /** One line for each difference that no entry of the table explains; empty for a pass. */
+  readonly differences: readonly string[];
+  /** Entries of the table that explained something. */
+  readonly explained: readonly Difference[];
+}
+
+export interface Stage {
+  compare(cell: Cell): Promise<Verdict>;
+  /** Pulls from both, without judging. */
+  pullBoth(cell: Cell): Promise<{ expected: Outcome; actual: Outcome }>;
+  close(): Promise<void>;
+}
+
+/** Makes the trees and starts both daemons; `self` puts the reference on both sides. Needs root. */
+export async function openStage({ self = false } = {}): Promise<Stage> {
+  const fixtures = await makeFixtures();
+  const daemons: RunningDaemon[] = [];
+  const close = async (): Promise<void> => {
+    for (const daemon of daemons) await daemon.stop();
+    fixtures.remove();
+  };
+  try {
+    const modules = fixtures.modules;
+    daemons.push(await startReferenceDaemon(modules));
+    daemons.push(self ? await startReferenceDaemon(modules) : await startDaemon({ modules }));
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  const pullBoth = puller(fixtures, daemons[0]!, daemons[1]!);
+  return { pullBoth, compare: async (cell) => judge(cell, await pullBoth(cell)), close };
+}
+
+function puller(fixtures: Fixtures, reference: RunningDaemon, ours: RunningDaemon): Stage['pullBoth'] {
+  const startedMs = Date.now() - 1000;
+  let directories = 0;
+  return async ({ asked, protocol, state, client }) => {
+    const dir = join(fixtures.scratch, `pull${directories++}`);
+    const template = fixtures.template(asked.module, state);
+    const base = asked.beside ? fixtures.template(asked.module, 'stale') : null;
+    const request = { asked, protocol, template, base, startedMs, client };
+    try {
+      const expected = await pull(reference, { ...request, asked: reworded(asked, protocol), dir: `${dir}-reference` });
+      return { expected, actual: await pull(ours, { ...request, dir: `${dir}-ours` }) };
+    } finally {
+      removeTree(`${dir}-reference`);
+      removeTree(`${dir}-ours`);
+    }
+  };
+}
+
+/** What the reference is asked: other words where the table says that it does not understand its own. */
+function reworded(asked: EquivalenceCase, protocol: number): EquivalenceCase {
+  const reword = DIFFERENCES.find(
+    ({ applies, askReference }) => askReference && applies(asked, protocol),
+  )?.askReference;
+  return reword === undefined ? asked : { ...asked, args: reword(asked.args) };
+}
+
+function judge({ asked, protocol }: Cell, { expected, actual }: { expected: Outcome; actual: Outcome }): Verdict {
+  const known = DIFFERENCES.filter(({ applies }) => applies(asked, protocol));
+  const lines = compareOutcomes(expected, actual);
+  return {
+    differences: lines.filter((line) => !known.some(({ explains }) => explains?.test(line))),
+    explained: known.filter(({ explains, askReference }) => askReference || lines.some((line) => explains?.test(line))),
+  };
+}

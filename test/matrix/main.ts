@@ -1,0 +1,94 @@
+/**
+ * `npm run matrix`: every client, protocol, option set and destination state, each pulled from C rsync's daemon and
+ * from ours and compared; prints what differs and, last, `N passed, M failed`.
+ *
+ * --only TEXT keeps the cells whose name contains TEXT, --client NAME those of one client, --protocol N and
+ * --state NAME likewise (all repeatable); --jobs N pulls at a time; --self puts C rsync on both sides. Needs root.
+ */
+
+import { availableParallelism } from 'node:os';
+import { parseArgs } from 'node:util';
+import { removeTree, scratchDir } from '../helpers/scratch.ts';
+import { type Cell, openStage, type Stage } from '../interop/stage.ts';
+import { makeClientRoots } from '../setup/client-roots.ts';
+import { absentClients, describeClient, hasRoot, otherClients, systemClient } from '../setup/clients.ts';
+import { cellName, cellsOf } from './cells.ts';
+import { compareForeign } from './foreign.ts';
+import { knowsOptions } from './known.ts';
+import { Report } from './report.ts';
+
+const { values } = parseArgs({
+  options: {
+    only: { type: 'string', multiple: true },
+    client: { type: 'string', multiple: true },
+    protocol: { type: 'string', multiple: true },
+    state: { type: 'string', multiple: true },
+    jobs: { type: 'string', default: String(availableParallelism()) },
+    self: { type: 'boolean', default: false },
+  },
+});
+
+const jobs = Number(values.jobs);
+const report = new Report();
+const cells = jobs >= 1 && hasRoot() ? chosenCells() : [];
+if (cells.length === 0) {
+  console.error(
+    'usage: npm run matrix -- [--only TEXT] [--client NAME] [--protocol N] [--state NAME] [--jobs N] [--self]',
+  );
+  console.error('nothing chosen: the matrix needs root, --jobs of at least 1 and a name that exists');
+  process.exit(1);
+}
+const stage = await openStage({ self: values.self });
+const probes = scratchDir('matrix');
+try {
+  await runAll(stage, cells);
+} finally {
+  await stage.close();
+  removeTree(probes);
+}
+process.exitCode = report.print();
+
+function chosenCells(): Cell[] {
+  const wanted = (client: string): boolean => values.client?.includes(client) ?? true;
+  const problems = values.client?.every((name) => name === 'system') ? [] : makeClientRoots();
+  for (const problem of problems) report.absent(problem);
+  for (const name of absentClients().filter(wanted)) {
+    // No Debian release has openrsync; that it is not there is no fault of the machine.
+    if (name === 'openrsync') report.note('client openrsync: not in PATH, not in Debian, not run');
+    else report.absent(`client ${name}`);
+  }
+  return [systemClient(), ...otherClients()]
+    .filter(({ name }) => wanted(name))
+    .flatMap((client) => {
+      report.note(describeClient(client));
+      return cellsOf(client);
+    })
+    .filter((cell) => values.only?.some((text) => cellName(cell).includes(text)) ?? true)
+    .filter(({ protocol }) => values.protocol?.includes(String(protocol)) ?? true)
+    .filter(({ state }) => values.state?.includes(state) ?? true);
+}
+
+async function runAll(on: Stage, all: readonly Cell[]): Promise<void> {
+  const queue = all.values();
+  const timer = setInterval(() => report.progress(all.length), 10_000);
+  const worker = async (): Promise<void> => {
+    for (const cell of queue) await runCell(on, cell);
+  };
+  await Promise.all(Array.from({ length: jobs }, worker));
+  clearInterval(timer);
+}
+
+async function runCell(on: Stage, cell: Cell): Promise<void> {
+  try {
+    if (!(await knowsOptions(cell.client, cell.asked, probes))) {
+      report.unknown(cell);
+    } else if (cell.client.family === 'rsync') {
+      report.judged(cell, await on.compare(cell));
+    } else {
+      const { expected, actual } = await on.pullBoth(cell);
+      report.judged(cell, { differences: compareForeign(expected, actual), explained: [] });
+    }
+  } catch (error) {
+    report.judged(cell, { differences: [`the test itself failed: ${error}`], explained: [] });
+  }
+}

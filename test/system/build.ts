@@ -1,0 +1,29 @@
+/** Builds dist/root once before the system tests and installs what they drive; vitest's global set-up. */
+
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+
+export const PROJECT = join(import.meta.dirname, '../..');
+
+/** The minimal root under test. */
+export const ROOT = join(PROJECT, 'dist/root');
+
+/** Program → Debian package that brings it. */
+const TOOLS: Readonly<Record<string, string>> = {
+  'systemd-nspawn': 'systemd-container',
+  mmdebstrap: 'mmdebstrap',
+  rsync: 'rsync',
+};
+
+export function setup(): void {
+  const missing = Object.entries(TOOLS).filter(([program]) => spawnSync('which', [program]).status !== 0);
+  if (missing.length > 0)
+    mustDo('apt-get', ['install', '-y', '--no-install-recommends', ...missing.map(([, name]) => name)]);
+  mustDo(process.execPath, [join(PROJECT, 'deploy/build/root.ts')]);
+}
+
+function mustDo(command: string, args: readonly string[]): void {
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+  const { status } = spawnSync(command, args, { cwd: PROJECT, stdio: 'inherit', env });
+  if (status !== 0) throw new Error(`${command} ${args.join(' ')} ended with ${status}`);
+}

@@ -1,0 +1,212 @@
+/** The shipped units under a systemd that really booted. */
+
+import { chmodSync, chownSync, linkSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { randomBytesOf } from '../helpers/content.ts';
+import { bootMachine, type Machine } from './machine.ts';
+import { configure, exposure, install, journal, mounts, processStatus, properties } from './service.ts';
+
+const ODD = '/srv/a b:c%d"e\'f';
+const PUB = '[[module]]\nname = "pub"\npath = "/srv/pub"\n';
+const BOTH = `${PUB}[[module]]\nname = "odd"\npath = ${JSON.stringify(ODD)}\n`;
+
+let machine: Machine;
+
+beforeAll(async () => {
+  machine = await bootMachine('bookworm');
+  await install(machine);
+  mkdirSync(machine.at('/srv/pub/sub'), { recursive: true });
+  mkdirSync(machine.at(ODD));
+  writeFileSync(machine.at('/srv/pub/owned'), 'hello\n');
+  chownSync(machine.at('/srv/pub/owned'), 1000, 1000);
+  linkSync(machine.at('/srv/pub/owned'), machine.at('/srv/pub/linked'));
+  writeFileSync(machine.at('/srv/pub/sub/big'), randomBytesOf('big', 5_000_000));
+  writeFileSync(machine.at(`${ODD}/file`), 'odd\n');
+});
+afterAll(() => machine?.stop());
+
+/** Pulls a module inside the machine and compares it with its source. */
+async function pullsEqual(source: string, url: string, ...options: string[]): Promise<void> {
+  await machine.output('rm', '-rf', '/root/pulled');
+  await machine.output('rsync', '-a', ...options, url, '/root/pulled/');
+  await machine.output('diff', '-r', source, '/root/pulled');
+}
+
+const PUB_URL = 'rsync://127.0.0.1/pub/';
+
+describe('gokr-rsyncd.service', () => {
+  it('is started by the first connection and serves it', async () => {
+    await configure(machine, { toml: BOTH });
+    expect((await properties(machine)).ActiveState).toBe('inactive');
+    const start = performance.now();
+    const greeting = await machine.output('bash', '-c', 'exec 3<>/dev/tcp/127.0.0.1/873; head -c 8 <&3');
+    console.log(
+      `cold activation to the first byte: ${(performance.now() - start).toFixed(0)} ms, nsenter and bash included`,
+    );
+    expect(greeting).toBe('@RSYNCD:');
+    await pullsEqual('/srv/pub', PUB_URL);
+    await pullsEqual(ODD, 'rsync://127.0.0.1/odd/');
+    console.log(`resident: ${(await processStatus(machine)).VmRSS}`);
+  });
+
+  it('serves what every kind of pull needs under its list of system calls', async () => {
+    const kinds = [
+      ['-z', '--zc=lz4'],
+      ['-z', '--zc=zstd'],
+      ['-z', '--zc=zlib'],
+      ['-c', '--cc=xxh128'],
+      ['--cc=md4'],
+      ['-H'],
+    ];
+    for (const options of kinds) {
+      await machine.output('bash', '-c', 'mkdir -p /root/pulled/sub; echo changed >> /root/pulled/sub/big');
+      await machine.output('rsync', '-a', '--delete', ...options, PUB_URL, '/root/pulled/');
+      await machine.output('diff', '-r', '/srv/pub', '/root/pulled');
+    }
+  });
+
+  it('tells systemd that it is ready and how much it has sent', async () => {
+    await sleep(2500);
+    const { ActiveState, StatusText, NRestarts } = await properties(machine);
+    expect([ActiveState, NRestarts]).toEqual(['active', '0']);
+    expect(StatusText).toMatch(/^serving 0 sessions, \d+\.\d MiB sent$/);
+  });
+
+  it('has nothing writable mounted but /proc, and its modules noexec', async () => {
+    const all = await mounts(machine);
+    const writable = [...all].filter(([, options]) => options.includes('rw')).map(([place]) => place);
+    expect(writable).toEqual(['/proc']);
+    expect(all.get('/srv/pub')).toEqual(expect.arrayContaining(['ro', 'nosuid', 'noexec']));
+    const escaped = ODD.replace(/ /g, '\\040');
+    expect(all.get(escaped)).toEqual(expect.arrayContaining(['ro', 'nosuid', 'noexec']));
+  });
+
+  it('sees its minimal root, configuration and modules only', async () => {
+    const { MainPID } = await properties(machine);
+    const listing = (await machine.output('ls', '-A', `/proc/${MainPID}/root`, `/proc/${MainPID}/root/etc`)).split(
+      '\n',
+    );
+    expect(listing).toContain('gokr-rsyncd.toml');
+    expect(
+      listing.filter((name) => ['boot', 'home', 'media', 'mnt', 'opt', 'passwd', 'sbin', 'shadow'].includes(name)),
+    ).toEqual([]);
+  });
+
+  it('has no identity of the host, no capability, no way to new privileges, and a filter', async () => {
+    const status = await processStatus(machine);
+    expect(Number(status.Uid?.split('\t')[0])).toBeGreaterThan(60_000);
+    expect(['CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb'].map((name) => status[name])).toEqual(
+      Array(5).fill('0'.repeat(16)),
+    );
+    expect([status.NoNewPrivs, status.Seccomp]).toEqual(['1', '2']);
+  });
+
+  it('scores 0.2 or better', async () => {
+    expect(await exposure(machine)).toBeLessThanOrEqual(2);
+  });
+
+  it('says that owners are not the true ones', async () => {
+    expect(await journal(machine)).toContain('user namespace: owners');
+  });
+
+  it('ends cleanly when it is stopped', async () => {
+    await machine.output('systemctl', 'stop', 'gokr-rsyncd.service');
+    const { ActiveState, Result } = await properties(machine);
+    expect([ActiveState, Result]).toEqual(['inactive', 'success']);
+  });
+});
+
+describe('drop-ins', () => {
+  it('jitless.conf scores 0.1 or better and serves', async () => {
+    await configure(machine, { toml: PUB, dropins: ['jitless.conf'] });
+    await pullsEqual('/srv/pub', PUB_URL);
+    await pullsEqual('/srv/pub', PUB_URL, '-zc');
+    expect(await exposure(machine)).toBeLessThanOrEqual(1);
+  });
+
+  it('owners.conf sends true owners', async () => {
+    await configure(machine, { toml: PUB, dropins: ['owners.conf'] });
+    await pullsEqual('/srv/pub', PUB_URL);
+    expect(statSync(machine.at('/root/pulled/owned')).uid).toBe(1000);
+  });
+
+  it('nobody.conf serves as nobody', async () => {
+    await configure(machine, { toml: PUB, dropins: ['nobody.conf'] });
+    await pullsEqual('/srv/pub', PUB_URL);
+    expect((await processStatus(machine)).Uid).toMatch(/^65534\t/);
+  });
+
+  it('backup.conf reads what only root may, after a login with a credential', async () => {
+    writeFileSync(machine.at('/etc/gokr-rsyncd.secrets'), 'backup:secret\n');
+    chmodSync(machine.at('/etc/gokr-rsyncd.secrets'), 0o600);
+    const login = 'auth_users = ["backup"]\nsecrets_file = "secrets"\n';
+    await configure(machine, {
+      toml: `[[module]]\nname = "host"\npath = "/modules/host"\n${login}`,
+      dropins: ['backup.conf'],
+      lines: ['LoadCredential=secrets:/etc/gokr-rsyncd.secrets'],
+      withoutModules: true,
+    });
+    const shadow = 'rsync://backup@127.0.0.1/host/etc/shadow';
+    await machine.output('env', 'RSYNC_PASSWORD=secret', 'rsync', '-a', shadow, '/root/copy');
+    await machine.output('cmp', '/etc/shadow', '/root/copy');
+    expect((await machine.run('env', 'RSYNC_PASSWORD=wrong', 'rsync', '-a', shadow, '/root/copy')).exitCode).toBe(5);
+    expect((await processStatus(machine)).CapBnd).toBe('0000000000000004');
+  });
+});
+
+describe('a set-up that is refused', () => {
+  /** Connects to the socket and waits until systemd has given up. */
+  async function refused(): Promise<{ restarts: string | undefined; result: string | undefined; log: string }> {
+    const before = (await journal(machine)).length;
+    await machine.run('timeout', '20', 'rsync', 'rsync://127.0.0.1/');
+    const { ActiveState, NRestarts, Result } = await properties(machine);
+    expect(ActiveState).toBe('failed');
+    return { restarts: NRestarts, result: Result, log: (await journal(machine)).slice(before) };
+  }
+
+  it('names key and line of a wrong configuration', async () => {
+    await configure(machine, { toml: PUB });
+    writeFileSync(machine.at('/etc/gokr-rsyncd.toml'), `${PUB}pth = "x"\n`);
+    const { restarts, log } = await refused();
+    expect(restarts).toBe('0');
+    expect(log).toContain('/etc/gokr-rsyncd.toml:4');
+    expect(log).toContain('pth');
+  });
+
+  it('names a module that no drop-in binds', async () => {
+    await configure(machine, { toml: PUB, withoutModules: true });
+    // Mount points of earlier tests would stand in for it.
+    rmSync(machine.at('/usr/lib/gokr-rsyncd/root/srv'), { recursive: true, force: true });
+    const { restarts, log } = await refused();
+    expect(restarts).toBe('0');
+    expect(log).toContain('/srv/pub');
+  });
+
+  it('ends with a missing credential', async () => {
+    await configure(machine, { toml: PUB, lines: ['LoadCredential=secrets:/etc/nowhere'] });
+    const { restarts, log } = await refused();
+    expect(restarts).toBe('0');
+    expect(log).toContain('Failed to start gokr-rsyncd.service');
+  });
+
+  it('ends with a drop-in that binds a path that is not there', async () => {
+    await configure(machine, { toml: PUB, lines: ['BindReadOnlyPaths=/srv/nowhere'] });
+    const { restarts, log } = await refused();
+    expect(restarts).toBe('0');
+    expect(log).toContain('/srv/nowhere');
+  });
+
+  it('is refused when a drop-in makes a module writable', async () => {
+    await configure(machine, {
+      toml: PUB,
+      withoutModules: true,
+      lines: ['BindPaths=/srv/pub', 'ReadWritePaths=+/srv/pub'],
+    });
+    chmodSync(machine.at('/srv/pub'), 0o777);
+    const { restarts, log } = await refused();
+    chmodSync(machine.at('/srv/pub'), 0o755);
+    expect(restarts).toBe('0');
+    expect(log).toMatch(/module "pub": .* is writable/);
+  });
+});
