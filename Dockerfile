@@ -1,4 +1,3 @@
-# syntax=docker/dockerfile:1
 # gokr-rsyncd from scratch: Node, its libraries, one JavaScript file, licences, bill of materials; no shell, nothing writable.
 #
 #   docker build -t gokr-rsyncd .
@@ -11,7 +10,8 @@ FROM debian:bookworm-slim AS build
 RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates libatomic1 npm
 WORKDIR /build
 COPY package.json package-lock.json ./
-RUN npm ci --no-audit --no-fund
+# The npm of Debian 12 removes the link to the pinned Node together with the package of the other architecture; rebuild makes it again.
+RUN npm ci --no-audit --no-fund && npm rebuild --ignore-scripts
 COPY LICENSE ./
 COPY deploy/build deploy/build
 COPY src src

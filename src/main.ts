@@ -2,15 +2,17 @@
 
 import { homedir } from 'node:os';
 import { checkText } from './cli/check.ts';
+import { runCommandMode, runShellDaemon } from './cli/command-mode.ts';
 import { convertConfig } from './cli/convert.ts';
 import { dropinText } from './cli/dropin.ts';
 import { checkHealth } from './cli/healthcheck.ts';
 import { makeHostKey } from './cli/keygen.ts';
 import { type Command, parseCommandLine } from './cli/options.ts';
+import { runRestricted } from './cli/restrict.ts';
 import { serve } from './cli/serve.ts';
 import { helpText, versionText } from './cli/usage.ts';
 import type { LoadContext } from './config/config.ts';
-import { readConfig } from './config/load.ts';
+import { readConfig, usualConfigFiles } from './config/load.ts';
 import { modulesIn } from './config/module-directory.ts';
 import { EXIT, RsyncError } from './errors.ts';
 
@@ -43,14 +45,26 @@ async function main(argv: readonly string[]): Promise<number> {
       process.stdout.write(text);
       return exit;
     }
+    case 'shell':
+      return runCommandMode(process.argv.slice(2));
+    case 'restrict':
+      return runRestricted(command.directory, process.env.SSH_ORIGINAL_COMMAND ?? null);
+    case 'shell-daemon':
+      return runShellDaemon(configOf(command, userFirst), process.env.SSH_CONNECTION ?? null);
     case 'serve':
       return serve(configOf(command), process.env, loadContext());
   }
 }
 
-function configOf({ flags, modulesIn: directory }: Extract<Command, { flags: unknown }>) {
+function configOf({ flags, modulesIn: directory }: Extract<Command, { flags: unknown }>, places = usualConfigFiles) {
   const modules = directory === null ? flags.modules : [...modulesIn(directory), ...flags.modules];
-  return readConfig({ ...flags, modules }, homeDirectory(), loadContext());
+  const home = homeDirectory();
+  return readConfig({ ...flags, modules }, home, loadContext(), places(home));
+}
+
+/** Behind a remote shell the user's own file comes before the machine's, which is the system daemon's. */
+function userFirst(home: string | null): string[] {
+  return usualConfigFiles(home).toReversed();
 }
 
 /** Null for a user without one: numeric ids in a container, DynamicUser= in a root without a user table. */

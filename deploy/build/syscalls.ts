@@ -99,46 +99,36 @@ export const SERVICE_CALLS: readonly string[] = [...RECORDED, ...EQUIVALENTS].so
 /** A container opens its own port. */
 const CONTAINER_CALLS = ['bind'];
 
-/**
- * What a container runtime's own process still does behind the filter before it becomes ours: identity, working directory,
- * descriptors, the capability sets, death signals.
- */
-const RUNTIME_CALLS = [
-  'capset',
-  'chdir',
-  'close_range',
-  'fchdir',
-  'fchown',
-  'setgid',
-  'setgroups',
-  'setuid',
-  'setresgid',
-  'setresuid',
-  'tkill',
-];
-
 /** O_WRONLY, O_RDWR, O_CREAT, O_TRUNC, O_APPEND and the bit of O_TMPFILE that is not O_DIRECTORY: the same on both architectures. */
 const WRITE_FLAGS = 0o1 | 0o2 | 0o100 | 0o1000 | 0o2000 | 0o20000000;
 
-/** The rule for one way to open: only when no flag asks to write. */
-function readOnlyOpen(name: string, flagsIndex: number) {
-  const args = [{ index: flagsIndex, value: WRITE_FLAGS, valueTwo: 0, op: 'SCMP_CMP_MASKED_EQ' }];
-  return { names: [name], action: 'SCMP_ACT_ALLOW', args };
+/** O_WRONLY and O_CLOEXEC: how runc, already behind the filter, opens the FIFO on which it waits for its start signal. */
+const RUNTIME_OPEN = 0o1 | 0o2000000;
+
+/** The rules for one way to open: when no flag asks to write, and runc's own. */
+function openRules(name: string, index: number) {
+  const readOnly = { index, value: WRITE_FLAGS, valueTwo: 0, op: 'SCMP_CMP_MASKED_EQ' };
+  const runtime = { index, value: RUNTIME_OPEN, op: 'SCMP_CMP_EQ' };
+  return [readOnly, runtime].map((arg) => ({ names: [name], action: 'SCMP_ACT_ALLOW', args: [arg] }));
 }
 
-/** The OCI profile: everything that is not listed fails with EPERM. */
+/**
+ * The OCI profile, for use together with no-new-privileges: without that, the runtime gives up its own rights behind the
+ * filter, and may not. Everything that is not listed fails with EPERM.
+ */
 export function seccompText(): string {
   const opens = new Set(['open', 'openat']);
-  const names = [...SERVICE_CALLS.filter((name) => !opens.has(name)), ...CONTAINER_CALLS, ...RUNTIME_CALLS].sort();
+  const names = [...SERVICE_CALLS.filter((name) => !opens.has(name)), ...CONTAINER_CALLS].sort();
   const profile = {
     defaultAction: 'SCMP_ACT_ERRNO',
     defaultErrnoRet: 1,
     architectures: ['SCMP_ARCH_X86_64', 'SCMP_ARCH_AARCH64'],
     syscalls: [
       { names, action: 'SCMP_ACT_ALLOW' },
-      // SECURITY: no descriptor that could write a file ever exists, whatever the mounts say.
-      readOnlyOpen('open', 1),
-      readOnlyOpen('openat', 2),
+      // SECURITY: nothing can be created, truncated, appended to or opened for both ways, whatever the mounts say. Writing to
+      // an existing file in the very way of runc is left to the read-only mounts.
+      ...openRules('open', 1),
+      ...openRules('openat', 2),
     ],
   };
   return `${JSON.stringify(profile, null, 2)}\n`;

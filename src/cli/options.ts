@@ -2,7 +2,7 @@
 import { parseArgs } from 'node:util';
 import type { ConfigFlags } from '../config/config.ts';
 import { nearestName } from '../config/nearest.ts';
-import { ConfigError, EXIT, UsageError } from '../errors.ts';
+import { EXIT, UsageError } from '../errors.ts';
 
 interface CliOption {
   readonly name: string;
@@ -50,6 +50,16 @@ export const CLI_OPTIONS = [
     isValueOptional: true,
     doc: 'make an SSH host key in the new FILE (ssh_host_ed25519_key), print its public key, exit',
   },
+  {
+    name: 'server',
+    doc: "rsync's own, for a remote shell: with --sender sends files of the user, with --daemon serves modules",
+  },
+  { name: 'sender', doc: 'only with --server, and what it always is: uploads are refused' },
+  {
+    name: 'restrict',
+    value: 'DIR',
+    doc: 'for command= in authorized_keys: the key may only pull, from DIR and what is below it',
+  },
   { name: 'version', short: 'V', doc: 'print versions and licence, exit' },
   { name: 'help', short: 'h', doc: 'print this text, exit' },
 ] as const satisfies readonly CliOption[];
@@ -59,6 +69,9 @@ export type Command =
   | { readonly kind: 'help' }
   | { readonly kind: 'version' }
   | { readonly kind: 'convert'; readonly file: string }
+  /** rsync's --server --sender: the whole command line is the client's. */
+  | { readonly kind: 'shell' }
+  | { readonly kind: 'restrict'; readonly directory: string }
   | {
       readonly kind: 'keygen';
       /** null: the default name. */
@@ -72,7 +85,7 @@ export type Command =
     };
 
 /** What is done with a configuration. */
-type ConfiguredKind = 'check' | 'print-dropin' | 'healthcheck' | 'serve';
+type ConfiguredKind = 'check' | 'print-dropin' | 'healthcheck' | 'serve' | 'shell-daemon';
 
 /** Switches that do something else than serve; the first that is given wins. */
 const MODES = ['check', 'print-dropin', 'healthcheck'] as const satisfies readonly ConfiguredKind[];
@@ -85,20 +98,38 @@ function usage(problem: string): UsageError {
 }
 
 /**
- * rsync's own server mode, which a remote shell starts: `--server` among the options, that is before a lone `.`.
- * @throws UsageError for an upload, ConfigError for the rest, which this build lacks.
+ * rsync's own server modes, which a remote shell starts: `--server` among the options, that is before a lone `.`.
+ * @returns null when it is none of them.
+ * @throws UsageError for an upload.
  */
-function refuseServerMode(argv: readonly string[]): void {
+function serverMode(argv: readonly string[]): Command | null {
   const dot = argv.indexOf('.');
   const options = dot < 0 ? argv : argv.slice(0, dot);
   if (!options.includes('--server')) {
-    return;
+    return null;
   }
-  if (!options.includes('--sender') && !options.includes('--daemon')) {
+  if (options.includes('--sender')) {
+    return { kind: 'shell' };
+  }
+  if (!options.includes('--daemon')) {
     // SECURITY: an upload is refused before any other argument is looked at; no receiver exists in this program.
-    throw new UsageError('ERROR: module is read only\n', { exit: EXIT.SYNTAX });
+    throw new UsageError('gokr-rsyncd: read-only: uploads are refused, this program only sends files\n', {
+      exit: EXIT.SYNTAX,
+    });
   }
-  throw new ConfigError('--server: the command mode behind a remote shell is not supported by this build yet');
+  const given = collect([...options, ...argv.slice(dot < 0 ? argv.length : dot + 1)]);
+  return { kind: 'shell-daemon', flags: flagsOf(given), modulesIn: last(given, 'modules-in') };
+}
+
+function flagsOf(given: Given): ConfigFlags {
+  return {
+    file: last(given, 'config'),
+    listen: last(given, 'gokr.listen'),
+    anonSshListen: last(given, 'gokr.anonssh_listen'),
+    port: last(given, 'port'),
+    address: last(given, 'address'),
+    modules: given.get('gokr.modulemap') ?? [],
+  };
 }
 
 /** parseArgs' form of the table, aliases included. */
@@ -162,11 +193,13 @@ function last(given: Given, name: string): string | null {
 
 /**
  * Parses the arguments behind the program's name.
- * @throws UsageError (exit 1) for anything that we do not know, and for rsync's upload mode; ConfigError for its
- * other server modes.
+ * @throws UsageError (exit 1) for anything that we do not know, and for rsync's upload mode.
  */
 export function parseCommandLine(argv: readonly string[]): Command {
-  refuseServerMode(argv);
+  const server = serverMode(argv);
+  if (server !== null) {
+    return server;
+  }
   const given = collect(argv);
   if (given.has('help')) {
     return { kind: 'help' };
@@ -182,13 +215,16 @@ export function parseCommandLine(argv: readonly string[]): Command {
   if (keyFile !== null) {
     return { kind: 'keygen', file: keyFile === '' ? null : keyFile };
   }
-  const flags = {
-    file: last(given, 'config'),
-    listen: last(given, 'gokr.listen'),
-    anonSshListen: last(given, 'gokr.anonssh_listen'),
-    port: last(given, 'port'),
-    address: last(given, 'address'),
-    modules: given.get('gokr.modulemap') ?? [],
+  const directory = last(given, 'restrict');
+  if (directory !== null) {
+    return { kind: 'restrict', directory };
+  }
+  if (given.has('sender')) {
+    throw usage('--sender is only allowed behind --server');
+  }
+  return {
+    kind: MODES.find((mode) => given.has(mode)) ?? 'serve',
+    flags: flagsOf(given),
+    modulesIn: last(given, 'modules-in'),
   };
-  return { kind: MODES.find((mode) => given.has(mode)) ?? 'serve', flags, modulesIn: last(given, 'modules-in') };
 }

@@ -76,10 +76,15 @@ export function usualConfigFiles(home: string | null): string[] {
 /**
  * Finds, reads and checks the configuration: --config, else the first of the usual places that exists, else flags alone.
  * @param home the user's home directory, or null.
+ * @param places files to look for, in order.
  * @throws ConfigError also when there is neither a file nor --gokr.modulemap.
  */
-export function readConfig(flags: ConfigFlags, home: string | null, context: LoadContext): Config {
-  const places = usualConfigFiles(home);
+export function readConfig(
+  flags: ConfigFlags,
+  home: string | null,
+  context: LoadContext,
+  places: readonly string[] = usualConfigFiles(home),
+): Config {
   const file = flags.file ?? places.find((place) => existsSync(place)) ?? null;
   if (file === null && flags.modules.length === 0) {
     throw new ConfigError(`no configuration: looked for ${places.join(' and ')}; name one with --config FILE`);

@@ -79,9 +79,14 @@ export class ArgumentLister {
     // Evaluated for named arguments only, and without the merge files of implied parents: the directory whose contents
     // were asked for is never filtered.
     if (argument.kind !== 'dot' && base.scope.hides(joinPath(source.wireName, name), isDirectory)) return null;
-    const { options, messages } = this.#context;
+    const { options, messages, view } = this.#context;
     if (isDirectory && !options.recurse && !options.dirs) {
-      messages.info(line('skipping directory ', argument.kind === 'dot' ? argumentText(argument) : argument.name));
+      messages.info(
+        line(
+          'skipping directory ',
+          argument.kind === 'dot' ? argumentText(argument, view.isWholeSystem) : argument.name,
+        ),
+      );
       return null;
     }
     return { argument, base, parents, source, name, examined };
@@ -266,16 +271,23 @@ export class ArgumentLister {
   #readMerge(path: Buffer, maxBytes: number): Buffer | null {
     const { view, module } = this.#context;
     if (module.filter.hidesWithParents(path, false)) return null;
-    let directory = view.root;
-    const components = splitPath(path);
-    for (const component of components.slice(0, -1)) directory = directory.child(component);
-    const name = components.at(-1);
-    return name === undefined ? null : view.readSmallFile(directory, name, maxBytes);
+    const place = unlessMissing(() => view.locateFile(path));
+    return place === null ? null : view.readSmallFile(place.directory, place.name, maxBytes);
   }
 }
 
-function argumentText(argument: SourceArgument): Buffer {
-  return argument.base.length === 0 ? DOT : Buffer.concat([argument.base, Buffer.from('/.')]);
+function unlessMissing<T>(look: () => T): T | null {
+  try {
+    return look();
+  } catch (thrown) {
+    if (thrown instanceof FileError) return null;
+    throw thrown;
+  }
+}
+
+function argumentText({ base }: SourceArgument, isWholeSystem: boolean): Buffer {
+  if (base.length === 0 && !isWholeSystem) return DOT;
+  return Buffer.concat([Buffer.from(isWholeSystem ? '/' : ''), base, Buffer.from('/.')]);
 }
 
 function missingError(): VanishedError {

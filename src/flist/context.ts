@@ -13,7 +13,7 @@ import type { IdNames } from './ids.ts';
 
 /** The module's settings that shape its file lists. */
 export interface ModuleListing {
-  /** For messages only. */
+  /** For messages and the prefix of path arguments; empty over a remote shell, where there is no module. */
   readonly name: string;
   readonly filter: ModuleFilter;
   readonly idNames: IdNames;

@@ -38,9 +38,9 @@ function parsePlain(text: Buffer): SourceArgument {
 
 function parseRelative(text: Buffer): SourceArgument {
   const marker = text.indexOf('/./');
-  const startsWithDot = text.length >= 2 && text[0] === 0x2e && text[1] === SLASH;
   const base = marker < 0 ? Buffer.alloc(0) : join(splitPath(text.subarray(0, marker)));
   const active = marker < 0 ? text : text.subarray(marker + 3);
+  const startsWithDot = active.length >= 2 && active[0] === 0x2e && active[1] === SLASH;
   const components = splitPath(active);
   if (components.some(isDotDot)) {
     throw new UsageError('found ".." dir in relative path\n', { exit: EXIT.SYNTAX });

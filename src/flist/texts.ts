@@ -1,8 +1,9 @@
 /** The messages of file-list building, in C rsync's wording (1-session.md 6.3); names stay bytes. */
 
-/** `"/<path>" (in <module>)`: a path as the client knows it. */
+/** `"/<path>" (in <module>)`: a path as the client knows it; without the module where its name is empty. */
 export function quotedPath(modulePath: Buffer, moduleName: string): Buffer {
-  return Buffer.concat([Buffer.from('"/'), modulePath, Buffer.from(`" (in ${moduleName})`)]);
+  const end = moduleName === '' ? '"' : `" (in ${moduleName})`;
+  return Buffer.concat([Buffer.from('"/'), modulePath, Buffer.from(end)]);
 }
 
 /** Text from parts, ended by a newline. */

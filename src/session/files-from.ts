@@ -3,7 +3,6 @@
 import { FileError, LimitError, UsageError } from '../errors.ts';
 import type { ListContext } from '../flist/context.ts';
 import { ENOENT, errnoText } from '../vfs/errno.ts';
-import { splitPath } from '../vfs/path.ts';
 import type { ByteReader } from '../wire/reader.ts';
 
 const NUL = 0x00;
@@ -43,12 +42,10 @@ export function namesFromFile(context: ListContext, path: Buffer): Buffer[] {
 
 function readInModule({ view, module, limits }: ListContext, path: Buffer): Buffer {
   try {
-    const name = splitPath(path).at(-1);
-    const parents = splitPath(path).slice(0, -1);
     // SECURITY: only what the module shows, never through a link (CVE-2026-53802).
-    if (name === undefined || module.filter.hidesWithParents(path, false))
-      throw new FileError(errnoText(ENOENT), ENOENT);
-    const directory = parents.reduce((above, component) => above.child(component), view.root);
+    const place = module.filter.hidesWithParents(path, false) ? null : view.locateFile(path);
+    if (place === null) throw new FileError(errnoText(ENOENT), ENOENT);
+    const { directory, name } = place;
     const file = view.openFile(directory, name);
     file.close();
     const content = view.readSmallFile(directory, name, limits.filesFromBytes);

@@ -22,6 +22,8 @@ export interface GlobDeps {
   /** One path component as a pattern. */
   compileGlob(component: Buffer): { matches(name: Buffer): boolean };
   hasWildcards(bytes: Buffer): boolean;
+  /** A path or a component without wildcards, or whose wildcards match nothing, as a name. */
+  literalOf(bytes: Buffer): Buffer;
 }
 
 export type GlobLimits = Pick<Limits, 'globPatterns' | 'globDirents' | 'globResults' | 'pathBytes'>;
@@ -41,7 +43,7 @@ export async function expandGlobs(
   const seen = new Set<string>();
   for (const path of paths) {
     if (!deps.hasWildcards(path.text)) {
-      expanded.push(path);
+      expanded.push({ text: deps.literalOf(path.text) });
       continue;
     }
     const key = path.text.toString('latin1');
@@ -51,7 +53,7 @@ export async function expandGlobs(
     if (seen.size > limits.globPatterns) throw new LimitError('globPatterns', 'too many wildcard arguments');
     const matches = await expansion.expand(path.text);
     // One by one: spreading 100 000 arguments overflows the stack.
-    for (const text of matches.length > 0 ? matches : [path.text]) expanded.push({ text });
+    for (const text of matches.length > 0 ? matches : [deps.literalOf(path.text)]) expanded.push({ text });
   }
   return expanded;
 }
@@ -94,7 +96,7 @@ class Expansion {
     const glob = this.#deps.hasWildcards(component) ? this.#deps.compileGlob(component) : null;
     const found: Candidate[] = [];
     for (const { text, path } of candidates) {
-      const names = glob === null ? [component] : await this.#read(path);
+      const names = glob === null ? [this.#deps.literalOf(component)] : await this.#read(path);
       for (const name of names) {
         if (this.#slice.expired) await this.#slice.yield();
         if (glob !== null && (isDotName(name) || !glob.matches(name))) continue;

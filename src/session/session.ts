@@ -19,7 +19,7 @@ import { receiveOptions, requestModule } from './connect.ts';
 import { type Agreement, exchangePreamble } from './preamble.ts';
 import { tooManyConnections } from './refusals.ts';
 import type { ServedModule } from './served-module.ts';
-import { runTransfer } from './transfer-phase.ts';
+import { runTransfer, transferExit } from './transfer-phase.ts';
 
 /** What all sessions share. */
 export interface Daemon {
@@ -41,6 +41,11 @@ const DEFAULT_KEEP_ALIVE_MS = 30_000;
 /** Serves one connection to its end. Never throws. */
 export async function runSession(transport: Transport, daemon: Daemon, ticket: AdmissionTicket): Promise<void> {
   await new Session(transport, daemon, ticket).run();
+}
+
+/** As runSession, for a process that ends with its only session. @returns the exit code that the client should end with. */
+export async function runOnlySession(transport: Transport, daemon: Daemon, ticket: AdmissionTicket): Promise<number> {
+  return new Session(transport, daemon, ticket).run();
 }
 
 class Session {
@@ -78,7 +83,7 @@ class Session {
     this.#watchdog.expectWithin('the file list', limits.preTransferMs);
   }
 
-  async run(): Promise<void> {
+  async run(): Promise<number> {
     try {
       await this.#serve();
     } catch (thrown) {
@@ -93,6 +98,7 @@ class Session {
       this.#transport.destroy();
       this.#log();
     }
+    return this.#record.exit;
   }
 
   async #serve(): Promise<void> {
@@ -143,6 +149,7 @@ class Session {
     if (options.bwlimitKiB > 0) this.#transport.limitTo(options.bwlimitKiB * 1024);
     await runTransfer({
       ...agreed,
+      paths: { kind: 'module' },
       streams: { reader: this.#reader, writer: this.#writer, messages, watchdog: this.#watchdog },
       protocol: this.#protocol,
       limits: this.#daemon.limits,
@@ -152,7 +159,7 @@ class Session {
         this.#record.files++;
       },
     });
-    this.#record.exit = exitOf(messages);
+    this.#record.exit = transferExit(messages);
   }
 
   /** From here on texts travel as messages. */
@@ -231,9 +238,4 @@ function newRecord(peer: string, port: number): SessionRecord {
     exit: EXIT.OK,
     detail: null,
   };
-}
-
-function exitOf(messages: ClientMessages): number {
-  if (messages.ioError & 1 || messages.hasFileErrors) return EXIT.PARTIAL;
-  return messages.ioError & 2 ? EXIT.VANISHED : EXIT.OK;
 }

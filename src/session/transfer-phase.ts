@@ -3,7 +3,7 @@
 import { acquireListSum, acquireTransferSums } from '../checksum/acquire.ts';
 import type { ContentSum, TransferSums } from '../checksum/sums.ts';
 import { type CompressionTools, createCompressor } from '../compress/choose.ts';
-import { ProtocolError, UsageError } from '../errors.ts';
+import { EXIT, ProtocolError, UsageError } from '../errors.ts';
 import type { ListContext } from '../flist/context.ts';
 import { FileLists } from '../flist/lists.ts';
 import { parseSourceArgument, type SourceArgument } from '../flist/source-argument.ts';
@@ -16,7 +16,7 @@ import { Sender } from '../transfer/sender.ts';
 import { skipListFor } from '../transfer/skip-compress.ts';
 import { CompressedTokens, PlainTokens } from '../transfer/tokens.ts';
 import { ModuleView } from '../vfs/module-root.ts';
-import { CF_INC_RECURSE } from '../wire/constants.ts';
+import { CF_INC_RECURSE, IOERR_GENERAL, IOERR_VANISHED } from '../wire/constants.ts';
 import { DemuxSource } from '../wire/demux.ts';
 import type { ClientMessages } from '../wire/messages.ts';
 import { NdxDecoder, NdxEncoder } from '../wire/ndx.ts';
@@ -28,7 +28,7 @@ import { receiveFilters } from './filters.ts';
 import { cleanPath } from './paths.ts';
 import type { Agreement } from './preamble.ts';
 import type { ServedModule } from './served-module.ts';
-import { sourcePaths } from './source-paths.ts';
+import { fromStart, type PathStyle, sourcePaths } from './source-paths.ts';
 
 /** The connection of a session, as far as it has come. */
 export interface SessionStreams {
@@ -44,7 +44,8 @@ export interface TransferSetup {
   readonly protocol: number;
   readonly options: ServerOptions;
   readonly agreement: Agreement;
-  readonly module: ServedModule;
+  readonly module: Pick<ServedModule, 'listing' | 'xattrs' | 'openNoatime' | 'dontCompress'>;
+  readonly paths: PathStyle;
   /** Descriptor of the module root; stays the caller's. */
   readonly rootFd: number;
   readonly limits: Limits;
@@ -63,7 +64,7 @@ export async function runTransfer(setup: TransferSetup): Promise<void> {
   watchdog.enter({ name: 'the filter list', totalMs: limits.filterMs, idleMs: limits.filterIdleMs });
   const filter = await receiveFilters(reader, options, protocol, limits);
   watchdog.enter({ name: 'the transfer', totalMs: 0, idleMs: setup.idleMs });
-  const view = new ModuleView(setup.rootFd, limits, setup.module.xattrs);
+  const view = new ModuleView(setup.rootFd, limits, setup.module.xattrs, setup.paths.kind === 'system');
   let listSum: ContentSum | null = null;
   let sums: TransferSums | null = null;
   let compressed: CompressedTokens | null = null;
@@ -101,6 +102,12 @@ export async function runTransfer(setup: TransferSetup): Promise<void> {
     compressed?.release();
     view.close();
   }
+}
+
+/** The exit code of a transfer that came to its end. */
+export function transferExit(messages: ClientMessages): number {
+  if (messages.ioError & IOERR_GENERAL || messages.hasFileErrors) return EXIT.PARTIAL;
+  return messages.ioError & IOERR_VANISHED ? EXIT.VANISHED : EXIT.OK;
 }
 
 function listContext(
@@ -153,7 +160,7 @@ async function sourceArguments(
   input: { reader: ByteReader; framed: DemuxSource | null },
 ): Promise<Sources> {
   const { options } = setup;
-  const paths = await sourcePaths(context);
+  const paths = await sourcePaths(context, setup.paths);
   const { filesFrom } = options;
   if (filesFrom === null) {
     return { args: paths.map((path) => parseSourceArgument(path, options.relative)), mayRepeatNames: paths.length > 1 };
@@ -161,7 +168,7 @@ async function sourceArguments(
   if (paths.length > 1) throw new UsageError('--files-from takes one source\n', { exit: 1 });
   const names =
     filesFrom.kind === 'file'
-      ? namesFromFile(context, filesFrom.path)
+      ? namesFromFile(context, fromStart(setup.paths, filesFrom.path))
       : namesFromWire(namesReader(setup, input), setup.limits);
   return { args: belowStart(paths[0] ?? Buffer.alloc(0), names, options.relative), mayRepeatNames: true };
 }

@@ -72,6 +72,8 @@ export function directoryOf({ directory, name }: ResolvedPath): DirectoryPath {
 /** One session's view of a module: everything is read through here. */
 export class ModuleView {
   readonly root = DirectoryPath.root();
+  /** True when the root is the file system's: absolute links are followed then, and nothing is outside. */
+  readonly isWholeSystem: boolean;
   readonly #rootFd: number;
   readonly #limits: Limits;
   readonly #xattrs: XattrCalls | null;
@@ -81,8 +83,10 @@ export class ModuleView {
   /**
    * @param rootFd descriptor of the module root; stays the caller's.
    * @param xattrs null where the module does not serve extended attributes: then nobody may ask for them.
+   * @param isWholeSystem only for the root `/`, where a user's own paths are read with the user's own rights.
    */
-  constructor(rootFd: number, limits: Limits, xattrs: XattrCalls | null = null) {
+  constructor(rootFd: number, limits: Limits, xattrs: XattrCalls | null = null, isWholeSystem = false) {
+    this.isWholeSystem = isWholeSystem;
     this.#rootFd = rootFd;
     this.#limits = limits;
     this.#xattrs = xattrs;
@@ -208,7 +212,7 @@ export class ModuleView {
     let hops = 0;
     for (let name = pending.pop(); name !== undefined; name = pending.pop()) {
       if (isDotDot(name)) {
-        directory = parentOf(directory);
+        directory = this.#parentOf(directory);
         continue;
       }
       const isLast = pending.length === 0;
@@ -216,7 +220,9 @@ export class ModuleView {
       const stats = this.lstat(directory, name);
       if (stats.isSymbolicLink()) {
         if (++hops > this.#limits.linkHops) throw new FileError(errnoText(ELOOP), ELOOP);
-        pending.push(...this.#linkComponents(directory, name).reverse());
+        const target = this.#linkTarget(directory, name);
+        if (target[0] === SLASH) directory = this.root;
+        pending.push(...splitPath(target).reverse());
       } else if (isLast) return { directory, name };
       else if (stats.isDirectory()) directory = directory.child(name);
       else throw new FileError(errnoText(ENOTDIR), ENOTDIR);
@@ -226,16 +232,39 @@ export class ModuleView {
       : { directory: directory.parent, name: directory.name };
   }
 
+  /**
+   * Where a file lies that the client named for us to read, a merge file or a list of names; null for the root itself.
+   * Links on the way are followed in the whole system only; elsewhere the file behind one cannot be opened.
+   * @throws FileError
+   */
+  locateFile(path: Buffer): { readonly directory: DirectoryPath; readonly name: Buffer } | null {
+    if (this.isWholeSystem) {
+      const { directory, name } = this.resolve(this.root, path, true);
+      return name === null ? null : { directory, name };
+    }
+    const components = splitPath(path);
+    const name = components.pop();
+    if (name === undefined) return null;
+    return { directory: components.reduce((above, component) => above.child(component), this.root), name };
+  }
+
   close(): void {
     this.#closed = true;
     for (const held of this.#held.splice(0)) closeSync(held.fd);
   }
 
-  #linkComponents(directory: DirectoryPath, name: Buffer): Buffer[] {
+  #linkTarget(directory: DirectoryPath, name: Buffer): Buffer {
     const target = this.readlink(directory, name);
     // SECURITY: an absolute target would name the host's files, not the module's (CVE-2007-6199).
-    if (target.length === 0 || target[0] === 0x2f) throw outsideError();
-    return splitPath(target);
+    if (target.length === 0 || (target[0] === SLASH && !this.isWholeSystem)) throw outsideError();
+    return target;
+  }
+
+  #parentOf(directory: DirectoryPath): DirectoryPath {
+    if (directory.parent !== null) return directory.parent;
+    // SECURITY: `..` pops a real directory that was walked into; above the module root there is nothing (CVE-2026-53797).
+    if (!this.isWholeSystem) throw outsideError();
+    return directory;
   }
 
   #openLeaf(directory: DirectoryPath, name: Buffer, noatime: boolean): number {
@@ -299,12 +328,6 @@ export class ModuleView {
     if (this.#held.length > HELD_DIRECTORIES) closeSync(this.#held.shift()!.fd);
     return held;
   }
-}
-
-function parentOf(directory: DirectoryPath): DirectoryPath {
-  // SECURITY: `..` pops a real directory that was walked into; above the module root there is nothing (CVE-2026-53797).
-  if (directory.parent === null) throw outsideError();
-  return directory.parent;
 }
 
 function outsideError(): FileError {

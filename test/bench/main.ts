@@ -17,33 +17,48 @@ import { type Measurement, measure, median } from './measure.ts';
 import { SCENARIOS, type Scenario } from './scenarios.ts';
 
 interface Settings {
+  readonly help: boolean;
+  readonly only: readonly string[] | undefined;
   readonly runs: number;
   readonly scale: number;
   readonly self: boolean;
   readonly dir: string | undefined;
 }
 
-const { values } = parseArgs({
-  options: {
-    only: { type: 'string', multiple: true },
-    runs: { type: 'string', default: '3' },
-    scale: { type: 'string', default: '1' },
-    dir: { type: 'string' },
-    self: { type: 'boolean', default: false },
-  },
-});
-const settings = { runs: Number(values.runs), scale: Number(values.scale), self: values.self, dir: values.dir };
-const chosen = SCENARIOS.filter(({ name }) => values.only?.includes(name) ?? true);
-if (chosen.length === 0 || !(settings.runs >= 1) || !(settings.scale > 0)) {
-  console.error(`usage: npm run bench -- [--only NAME]… [--runs N] [--scale F] [--dir DIR] [--self]`);
-  console.error(`names: ${SCENARIOS.map(({ name }) => name).join(' ')}`);
-  process.exit(1);
+const USAGE = `usage: npm run bench -- [--only NAME]… [--runs N] [--scale F] [--dir DIR] [--self]
+names: ${SCENARIOS.map(({ name }) => name).join(' ')}`;
+
+const settings = readSettings();
+const { only } = settings;
+const chosen = SCENARIOS.filter(({ name }) => only?.includes(name) ?? true);
+if (settings.help || chosen.length === 0 || !(settings.runs >= 1) || !(settings.scale > 0)) {
+  console.error(USAGE);
+  process.exit(settings.help ? 0 : 1);
 }
 
 console.error(`client and reference: ${systemClient().version}`);
 const rows: string[][] = [];
 for (const scenario of chosen) rows.push(await runScenario(scenario, settings));
 printTable(rows);
+
+function readSettings(): Settings {
+  try {
+    const { values } = parseArgs({
+      options: {
+        help: { type: 'boolean', short: 'h', default: false },
+        only: { type: 'string', multiple: true },
+        runs: { type: 'string', default: '3' },
+        scale: { type: 'string', default: '1' },
+        dir: { type: 'string' },
+        self: { type: 'boolean', default: false },
+      },
+    });
+    return { ...values, only: values.only, dir: values.dir, runs: Number(values.runs), scale: Number(values.scale) };
+  } catch (error) {
+    console.error(`${(error as Error).message}\n${USAGE}`);
+    return process.exit(1);
+  }
+}
 
 async function runScenario(scenario: Scenario, { runs, scale, self, dir: base }: Settings): Promise<string[]> {
   const dir = scratchDir(`bench-${scenario.name}`, base);

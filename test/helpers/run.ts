@@ -24,9 +24,10 @@ export function run(command: string, args: readonly string[], options: RunOption
     cwd: options.cwd,
     env: { PATH: process.env.PATH ?? '/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC', ...options.env },
     stdio: ['pipe', 'pipe', 'pipe'],
-    timeout: options.deadlineMs ?? 120_000,
-    killSignal: 'SIGKILL',
+    // A group of its own: an rsync client is several processes, and each of them holds the pipes open.
+    detached: true,
   });
+  const deadline = setTimeout(() => killGroup(child.pid!), options.deadlineMs ?? 120_000);
   const stdout: Buffer[] = [];
   const stderr: Buffer[] = [];
   child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk));
@@ -35,11 +36,23 @@ export function run(command: string, args: readonly string[], options: RunOption
   child.stdin.on('error', () => {});
   child.stdin.end(options.input);
   return new Promise((resolve, reject) => {
-    child.on('error', reject);
+    child.on('error', (error) => {
+      clearTimeout(deadline);
+      reject(error);
+    });
     child.on('close', (exitCode) => {
+      clearTimeout(deadline);
       resolve({ exitCode, stdout: Buffer.concat(stdout), stderr: Buffer.concat(stderr) });
     });
   });
+}
+
+function killGroup(pid: number): void {
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch {
+    // Everything in it ended by itself in this moment.
+  }
 }
 
 /** Runs a program that must succeed; the error carries its output. */

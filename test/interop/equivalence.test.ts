@@ -27,7 +27,12 @@ describe.skipIf(!hasRoot())(self ? 'C rsync against itself' : 'equivalence with 
   describe.concurrent.each(CASES.map((asked) => [asked.name, asked] as const))('%s', (_name, asked) => {
     const protocols = full ? PROTOCOLS : (asked.protocols ?? CORE_PROTOCOLS);
     const states = full ? STATES : (asked.states ?? STATES);
-    const runs = protocols.flatMap((protocol) => states.map((state) => [protocol, state] as const));
+    const runs = protocols.flatMap((protocol) =>
+      // 27 and 31 differ from their neighbours in the handshake: one destination shows it.
+      (full || CORE_PROTOCOLS.includes(protocol) ? states : states.slice(-1)).map(
+        (state) => [protocol, state] as const,
+      ),
+    );
 
     it.each(runs)('gives the same result with protocol %i at a destination that is %s', async (protocol, state) => {
       const cell = { asked, protocol, state, client: systemClient() };

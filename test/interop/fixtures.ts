@@ -46,25 +46,25 @@ const VIEWS: Readonly<Record<string, { tree: string; keys: Exclude<ModuleSpec['k
   numeric: { tree: 'plain', keys: { numeric_ids: true } },
 };
 
-/** Makes all trees in a temporary directory; needs root. */
-export async function makeFixtures(): Promise<Fixtures> {
+/** Makes the named trees (all when absent) in a temporary directory; needs root. */
+export async function makeFixtures(names: readonly string[] = Object.keys(TREES)): Promise<Fixtures> {
   const scratch = scratchDir('equivalence');
   const moduleDir = (tree: string): string => join(scratch, 'modules', tree);
   const mountPoint = join(moduleDir('mount'), 'mounted');
-  for (const [tree, entries] of Object.entries(TREES)) await makeVersions(scratch, tree, entries());
-  mountMemory(mountPoint);
+  for (const tree of names) await makeVersions(scratch, tree, TREES[tree]!());
+  if (names.includes('mount')) mountMemory(mountPoint);
   // Reading everything once settles the access times of a `relatime` file system.
-  for (const version of ['modules', 'identical', 'stale']) snapshot(join(scratch, version, 'times'), { startedMs: 0 });
+  for (const version of names.includes('times') ? ['modules', 'identical', 'stale'] : []) {
+    snapshot(join(scratch, version, 'times'), { startedMs: 0 });
+  }
   const keys = { numeric_ids: false };
   return {
     scratch,
     modules: [
-      ...Object.keys(TREES).map((tree) => ({ name: tree, path: moduleDir(tree), keys })),
-      ...Object.entries(VIEWS).map(([name, view]) => ({
-        name,
-        path: moduleDir(view.tree),
-        keys: { ...keys, ...view.keys },
-      })),
+      ...names.map((tree) => ({ name: tree, path: moduleDir(tree), keys })),
+      ...Object.entries(VIEWS)
+        .filter(([, view]) => names.includes(view.tree))
+        .map(([name, view]) => ({ name, path: moduleDir(view.tree), keys: { ...keys, ...view.keys } })),
     ],
     template: (module, state) => (state === 'empty' ? null : join(scratch, state, VIEWS[module]?.tree ?? module)),
     remove: () => removeTree(scratch, [mountPoint]),

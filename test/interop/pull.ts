@@ -87,6 +87,7 @@ export function compareOutcomes(expected: Outcome, actual: Outcome): string[] {
     ...(expected.exitCode === actual.exitCode
       ? []
       : [`exit code should be ${expected.exitCode}, is ${actual.exitCode}`]),
+    ...(expected.exitCode === null || actual.exitCode === null ? ['a client was killed at the deadline'] : []),
     ...compareLines('stderr', expected.stderr, actual.stderr),
     ...compareLines('stdout', expected.stdout, actual.stdout),
     ...compareOrder(expected.ordered, actual.ordered),

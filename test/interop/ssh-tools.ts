@@ -1,4 +1,4 @@
-/** The SSH clients and tools that ssh.test.ts drives: found, installed where that is possible, or loudly missing. */
+/** The SSH and TLS clients and tools that interop tests drive: found, installed where that is possible, or loudly missing. */
 
 import { spawnSync } from 'node:child_process';
 import { missing } from '../setup/clients.ts';
@@ -11,6 +11,8 @@ const PACKAGES = {
   dbclient: 'dropbear-bin',
   plink: 'putty-tools',
   'ssh-audit': 'ssh-audit',
+  openssl: 'openssl',
+  'rsync-ssl': 'rsync',
 } as const;
 type Tool = keyof typeof PACKAGES;
 

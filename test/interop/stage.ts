@@ -33,9 +33,16 @@ export interface Stage {
   close(): Promise<void>;
 }
 
-/** Makes the trees and starts both daemons; `self` puts the reference on both sides. Needs root. */
-export async function openStage({ self = false } = {}): Promise<Stage> {
-  const fixtures = await makeFixtures();
+export interface StageOptions {
+  /** Put the reference on both sides. */
+  readonly self?: boolean;
+  /** The trees to make; all when absent. */
+  readonly trees?: readonly string[];
+}
+
+/** Makes the trees and starts both daemons. Needs root. */
+export async function openStage({ self = false, trees }: StageOptions = {}): Promise<Stage> {
+  const fixtures = await makeFixtures(trees);
   const daemons: RunningDaemon[] = [];
   const close = async (): Promise<void> => {
     for (const daemon of daemons) await daemon.stop();

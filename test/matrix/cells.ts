@@ -8,15 +8,15 @@ import {
   PROTOCOLS,
   STATES,
 } from '../interop/cases.ts';
+import { FOREIGN_SETS } from '../interop/foreign.ts';
 import { CROSSED, FURTHER } from '../interop/option-sets.ts';
 import type { Cell } from '../interop/stage.ts';
 import type { RsyncClient } from '../setup/clients.ts';
-import { FOREIGN_SETS } from './foreign.ts';
 
 /** All cells of one client, before asking which options it knows. */
 export function cellsOf(client: RsyncClient): Cell[] {
   if (client.family !== 'rsync') {
-    return FOREIGN_SETS.flatMap((asked) => cross(client, asked, [client.protocol], STATES));
+    return FOREIGN_SETS.flatMap((asked) => cross(client, asked, [client.protocol], asked.states));
   }
   return [
     ...CROSSED.flatMap((asked) => cross(client, asked, PROTOCOLS, STATES)),

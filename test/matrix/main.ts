@@ -9,12 +9,12 @@
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { removeTree, scratchDir } from '../helpers/scratch.ts';
+import { compareForeign } from '../interop/foreign.ts';
+import { knowsOptions } from '../interop/known.ts';
 import { type Cell, openStage, type Stage } from '../interop/stage.ts';
 import { makeClientRoots } from '../setup/client-roots.ts';
 import { absentClients, describeClient, hasRoot, otherClients, systemClient } from '../setup/clients.ts';
 import { cellName, cellsOf } from './cells.ts';
-import { compareForeign } from './foreign.ts';
-import { knowsOptions } from './known.ts';
 import { Report } from './report.ts';
 
 const { values } = parseArgs({
@@ -40,13 +40,18 @@ if (cells.length === 0) {
 }
 const stage = await openStage({ self: values.self });
 const probes = scratchDir('matrix');
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => cleanUp().then(() => process.exit(1)));
 try {
   await runAll(stage, cells);
 } finally {
+  await cleanUp();
+}
+process.exitCode = report.print();
+
+async function cleanUp(): Promise<void> {
   await stage.close();
   removeTree(probes);
 }
-process.exitCode = report.print();
 
 function chosenCells(): Cell[] {
   const wanted = (client: string): boolean => values.client?.includes(client) ?? true;

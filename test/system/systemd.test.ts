@@ -210,3 +210,23 @@ describe('a set-up that is refused', () => {
     expect(log).toMatch(/module "pub": .* is writable/);
   });
 });
+
+describe('systemd 257', () => {
+  let newer: Machine;
+
+  beforeAll(async () => {
+    newer = await bootMachine('trixie');
+    await install(newer);
+    mkdirSync(newer.at('/srv/pub'), { recursive: true });
+    writeFileSync(newer.at('/srv/pub/owned'), 'hello\n');
+    chownSync(newer.at('/srv/pub/owned'), 1000, 1000);
+  });
+  afterAll(() => newer?.stop());
+
+  it('serves with its own settings, true owners included', async () => {
+    await configure(newer, { toml: PUB, dropins: ['systemd/10-v257.conf'] });
+    await newer.output('rsync', '-a', PUB_URL, '/root/pulled/');
+    expect(statSync(newer.at('/root/pulled/owned')).uid).toBe(1000);
+    console.log(`exposure on systemd 257: ${(await exposure(newer)) / 10}`);
+  });
+});

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { checkText } from '../../../src/cli/check.ts';
-import { generateHostKey } from '../../../src/listener/ssh/ed25519-key.ts';
 import type { Config } from '../../../src/config/config.ts';
+import { generateHostKey } from '../../../src/listener/ssh/ed25519-key.ts';
 import { load, makeDirectory, moduleText, refusal, UID } from '../config/fixture.ts';
 
 let place: ReturnType<typeof makeDirectory>;

@@ -35,6 +35,7 @@ describe('parseCommandLine', () => {
         address: '::',
         modules: ['x=/a', 'y=/b=c'],
       },
+      modulesIn: null,
     });
   });
 

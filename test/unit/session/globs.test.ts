@@ -39,6 +39,7 @@ function fakeModule(tree: readonly string[]): GlobDeps & { readonly reads: strin
     hidden: (path) => /(^|\/)secret/.test(String(path)),
     compileGlob: (component) => compileGlob(component, DEFAULT_LIMITS),
     hasWildcards,
+    literalOf: (bytes) => bytes,
   };
 }
 

@@ -3,8 +3,8 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { rsync } from '../helpers/rsync.ts';
-import type { EquivalenceCase } from '../interop/cases.ts';
 import type { RsyncClient } from '../setup/clients.ts';
+import type { EquivalenceCase } from './cases.ts';
 
 const asked = new Map<string, Promise<boolean>>();
 
