@@ -1,7 +1,7 @@
 /** Starts our daemon as a process of its own; interop tests and the benchmark pull from it. */
 
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { type ModuleSpec, toToml } from './module-spec.ts';
@@ -10,7 +10,6 @@ import { endChild, type RunningDaemon } from './running-daemon.ts';
 import { removeTree, scratchDir } from './scratch.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
-const PINNED_NODE = join(ROOT, 'node_modules/.bin/node');
 
 export interface DaemonOptions {
   readonly modules: readonly ModuleSpec[];
@@ -24,9 +23,8 @@ export async function startDaemon(options: DaemonOptions): Promise<RunningDaemon
   const dir = scratchDir('ours');
   const config = join(dir, 'rsyncd.toml');
   writeFileSync(config, toToml(options.modules, options.globals));
-  const node = existsSync(PINNED_NODE) ? PINNED_NODE : process.execPath;
   const args = [...(options.nodeArgs ?? []), join(ROOT, 'src/main.ts'), '--daemon', '--config', config];
-  const child = spawn(node, args, { cwd: ROOT, stdio: ['ignore', 'ignore', 'pipe'] });
+  const child = spawn(process.execPath, args, { cwd: ROOT, stdio: ['ignore', 'ignore', 'pipe'] });
   const lines: string[] = [];
   const port = await listeningPort(child, lines).catch(async (error) => {
     await endChild(child);

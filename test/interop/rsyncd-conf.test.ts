@@ -17,7 +17,7 @@ import { makeTree } from '../helpers/tree.ts';
 import { hasRoot, systemClient } from '../setup/clients.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
-const NODE = join(ROOT, 'node_modules/.bin/node');
+const NODE = process.execPath;
 const SAMPLES = ['debian', 'arch-mirror', 'manual-simple', 'manual', 'parts'] as const;
 
 /** What a client asks of each sample: module and options. */

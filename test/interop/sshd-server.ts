@@ -2,7 +2,7 @@
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { chmodSync, chownSync, mkdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -13,7 +13,7 @@ import { installPackage } from '../setup/client-roots.ts';
 import { hasRoot, missing } from '../setup/clients.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
-export const NODE = realpathSync(join(ROOT, 'node_modules/.bin/node'));
+export const NODE = process.execPath;
 const SSHD = '/usr/sbin/sshd';
 
 export interface Login {

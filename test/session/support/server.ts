@@ -1,15 +1,14 @@
 /** Our daemon as a process of its own with any configuration, identity and environment; its log can be waited for. */
 
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { endChild } from '../../helpers/running-daemon.ts';
 import { removeTree, scratchDir } from '../../helpers/scratch.ts';
 
 export const PROJECT = join(import.meta.dirname, '../../..');
-const PINNED_NODE = join(PROJECT, 'node_modules/.bin/node');
-export const NODE = existsSync(PINNED_NODE) ? PINNED_NODE : process.execPath;
+export const NODE = process.execPath;
 export const MAIN = join(PROJECT, 'src/main.ts');
 
 /** One line of the log. */
