@@ -54,6 +54,7 @@ export async function serveShell(
   client: Pick<ShellRequest, 'args' | 'paths' | 'reportBug'>,
 ): Promise<number> {
   const limits = SHELL_LIMITS;
+  silenceNode();
   const rootFd = openModuleRoot(root, limits);
   try {
     const transport = new StdioTransport();
@@ -92,6 +93,7 @@ function userListing(limits: Limits): ModuleListing {
  */
 export async function runShellDaemon(config: Config, connection: string | null): Promise<number> {
   const { limits, motd } = config;
+  silenceNode();
   for (const { path } of config.modules) closeModuleRoot(openModuleRoot(Buffer.from(path), limits));
   assertReadOnly(config.modules);
   const transport = new StdioTransport(remoteShellPeer(connection));
@@ -110,6 +112,11 @@ export async function runShellDaemon(config: Config, connection: string | null):
 
 async function compressionTools(limits: Limits): Promise<CompressionTools> {
   return { limiter: new Limiter(limits.compressionJobs), lz4: await loadLz4() };
+}
+
+/** Standard error is the client's terminal, where Node's warnings about its own features only puzzle. */
+function silenceNode(): void {
+  process.removeAllListeners('warning');
 }
 
 function complain(text: string): void {

@@ -52,7 +52,7 @@ export const CLI_OPTIONS = [
   },
   {
     name: 'server',
-    doc: "rsync's own, for a remote shell: with --sender sends files of the user, with --daemon serves modules",
+    doc: "rsync's own, for a remote shell: --sender sends the user's files, --daemon serves modules",
   },
   { name: 'sender', doc: 'only with --server, and what it always is: uploads are refused' },
   {

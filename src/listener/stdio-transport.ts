@@ -74,14 +74,10 @@ export class StdioTransport implements Transport {
     return this.#input.read() as Buffer | null;
   }
 
-  /**
-   * The next bytes; null at the peer's end of file and, other than on a TCP socket, once our own end of file is out: closing a pipe
-   * destroys nothing that is under way, so nobody needs to wait for the client.
-   */
   read(): Promise<Buffer | null> {
     if (this.#reader !== null) return Promise.reject(new Bug('two reads of one transport at the same time'));
     const chunk = this.tryRead();
-    if (chunk !== null || this.#inputEnded || this.#outputEnded) return Promise.resolve(chunk);
+    if (chunk !== null || this.#inputEnded) return Promise.resolve(chunk);
     if (this.#failure !== null) return rejected(this.#failure);
     const promise = new Promise<Buffer | null>((resolve, reject) => {
       this.#reader = { resolve, reject };
@@ -136,18 +132,13 @@ export class StdioTransport implements Transport {
 
   #onInputEnd(): void {
     this.#inputEnded = true;
-    this.#endReader();
+    this.#reader?.resolve(null);
+    this.#reader = null;
   }
 
   #onOutputEnd(): void {
     this.#outputEnded = true;
     this.#wakeDrained();
-    this.#endReader();
-  }
-
-  #endReader(): void {
-    this.#reader?.resolve(null);
-    this.#reader = null;
   }
 
   /** Runs once per write, in order, when Node is done with its memory: taken by the kernel, or given up. */

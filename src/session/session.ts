@@ -43,15 +43,19 @@ export async function runSession(transport: Transport, daemon: Daemon, ticket: A
   await new Session(transport, daemon, ticket).run();
 }
 
-/** As runSession, for a process that ends with its only session. @returns the exit code that the client should end with. */
+/**
+ * As runSession, for a process behind a remote shell that ends with its only session.
+ * @returns the exit code that the client should end with.
+ */
 export async function runOnlySession(transport: Transport, daemon: Daemon, ticket: AdmissionTicket): Promise<number> {
-  return new Session(transport, daemon, ticket).run();
+  return new Session(transport, daemon, ticket, true).run();
 }
 
 class Session {
   readonly #daemon: Daemon;
   readonly #ticket: AdmissionTicket;
   readonly #logger: SessionLogger;
+  readonly #isOnly: boolean;
   readonly #startedMs = performance.now();
   readonly #record: SessionRecord;
   readonly #reader: ByteReader;
@@ -62,7 +66,9 @@ class Session {
   #stage: Stage = 'text';
   #protocol = 0;
 
-  constructor(inner: Transport, daemon: Daemon, ticket: AdmissionTicket) {
+  /** @param isOnly the client waits for the end of our process before it closes its side. */
+  constructor(inner: Transport, daemon: Daemon, ticket: AdmissionTicket, isOnly = false) {
+    this.#isOnly = isOnly;
     const transport = new ThrottledTransport(inner);
     this.#daemon = daemon;
     this.#ticket = ticket;
@@ -206,6 +212,7 @@ class Session {
     this.#writer.flush();
     this.#watchdog.enter({ name: 'the end', totalMs: 0, idleMs: 0 });
     this.#transport.endWrite();
+    if (this.#isOnly && this.#record.outcome === 'ok') return this.#transport.drained(0);
     const timer = setTimeout(() => this.#transport.destroy(), limits.drainMs);
     try {
       await this.#reader.discard(limits.drainBytes);

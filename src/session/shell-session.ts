@@ -89,13 +89,15 @@ class ShellSession {
 
   async run(): Promise<number> {
     let exit: number;
+    let hasFailed = false;
     try {
       exit = await this.#serve();
     } catch (thrown) {
       exit = this.#fail(this.#watchdog.expired ?? thrown);
+      hasFailed = true;
     }
     try {
-      await this.#end();
+      await this.#end(hasFailed);
     } catch (thrown) {
       if (!(thrown instanceof PeerGone)) exit = this.#fail(thrown);
     } finally {
@@ -189,12 +191,22 @@ class ShellSession {
     return error.exit;
   }
 
-  /** Lets everything out; what the client still sends meanwhile is read, or it might never come to reading. */
-  async #end(): Promise<void> {
+  /**
+   * Lets everything out. A client that we have failed may still be writing: if we ended now, it would meet a broken pipe before it
+   * comes to our reason (1-session.md 6.5). One that has what it wanted waits for our end before it closes its side.
+   */
+  async #end(hasFailed: boolean): Promise<void> {
+    const { limits } = this.#request;
     this.#watchdog.enter({ name: 'the end', totalMs: 0, idleMs: 0 });
     this.#writer.flush();
     this.#transport.endWrite();
-    await this.#reader.discard(Number.POSITIVE_INFINITY);
+    if (!hasFailed) return this.#transport.drained(0);
+    const timer = setTimeout(() => this.#transport.destroy(), limits.drainMs);
+    try {
+      await this.#reader.discard(limits.drainBytes);
+    } finally {
+      clearTimeout(timer);
+    }
     await this.#transport.drained(0);
   }
 }

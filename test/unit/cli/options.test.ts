@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { parseCommandLine } from '../../../src/cli/options.ts';
-import { ConfigError, EXIT, UsageError } from '../../../src/errors.ts';
+import { EXIT, UsageError } from '../../../src/errors.ts';
 import { NO_FLAGS } from '../config/fixture.ts';
 
 /** The UsageError of a command line. */
@@ -113,12 +113,19 @@ describe('rsync server mode', () => {
     [['--server']],
   ])('refuses the upload %j before it looks at anything else', (argv) => {
     const error = refused(...argv);
-    expect(error.tell).toBe('ERROR: module is read only\n');
+    expect(error.tell).toContain('read-only: uploads are refused');
     expect(error.exit).toBe(1);
   });
 
-  it.each([[['--server', '--sender', '-r', '.', '/tmp']], [['--server', '--daemon', '.']]])('has no %j yet', (argv) => {
-    expect(() => parseCommandLine(argv)).toThrow(ConfigError);
-    expect(() => parseCommandLine(argv)).toThrow('not supported by this build yet');
+  it('hands the whole command line of a pull to the command mode', () => {
+    expect(parseCommandLine(['--server', '--sender', '-r', '.', '/tmp'])).toEqual({ kind: 'shell' });
+  });
+
+  it('serves one client with --daemon', () => {
+    expect(parseCommandLine(['--server', '--daemon', '.'])).toMatchObject({ kind: 'shell-daemon' });
+  });
+
+  it('serves a forced command with --restrict', () => {
+    expect(parseCommandLine(['--restrict', '/srv/backup'])).toEqual({ kind: 'restrict', directory: '/srv/backup' });
   });
 });
