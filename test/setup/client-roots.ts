@@ -20,8 +20,19 @@ const ROOTS = [
 
 export type Suite = (typeof ROOTS)[number]['suite'];
 
-const MIRROR = process.env.DEBIAN_MIRROR ?? 'http://mirror.invalid/debian';
+/** The mirror that this machine's own apt uses, unless DEBIAN_MIRROR names another; null when neither is known. */
+const MIRROR = process.env.DEBIAN_MIRROR ?? mirrorOfApt();
 const UNATTENDED = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+
+function mirrorOfApt(): string | null {
+  const folder = '/etc/apt/sources.list.d';
+  const files = [
+    '/etc/apt/sources.list',
+    ...(existsSync(folder) ? readdirSync(folder).map((name) => join(folder, name)) : []),
+  ];
+  const text = files.map((file) => (existsSync(file) ? readFileSync(file, 'utf8') : '')).join('\n');
+  return /^(?:deb\b.*?|URIs:\s*)(https?:\/\/\S+\/debian)\/?(?:\s|$)/m.exec(text)?.[1] ?? null;
+}
 
 /** Where the roots are kept between runs: below XDG_CACHE_HOME, else in the user's cache directory. */
 export const ROOTS_DIR = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'gokr-rsyncd-clients');
@@ -58,6 +69,7 @@ export function makeClientRoots(): string[] {
 function makeRoot(suite: Suite, packages: readonly string[]): string | null {
   const tool = ensureMmdebstrap();
   if (tool !== null) return tool;
+  if (MIRROR === null) return 'no Debian mirror known: set DEBIAN_MIRROR';
   mkdirSync(ROOTS_DIR, { recursive: true });
   // Made under another name: a root that is there is complete, also when a run was interrupted.
   const dir = mkdtempSync(join(ROOTS_DIR, `.${suite}-`));
