@@ -14,7 +14,7 @@ import { CROSSED, FURTHER } from './option-sets.ts';
 import { openStage, type Stage } from './stage.ts';
 
 /** One in so many of the sets for the other clients: codecs, bases, checksums, deletions and names are among them. */
-const SHARE = 4;
+const SHARE = 5;
 
 /** The sets that a client is asked in this file; what it has no option for is not its case. */
 async function setsOf(client: RsyncClient): Promise<EquivalenceCase[]> {

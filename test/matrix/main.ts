@@ -40,13 +40,19 @@ if (cells.length === 0) {
 }
 const stage = await openStage({ self: values.self });
 const probes = scratchDir('matrix');
-for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => cleanUp().then(() => process.exit(1)));
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => endEarly(signal));
 try {
   await runAll(stage, cells);
 } finally {
   await cleanUp();
 }
 process.exitCode = report.print();
+
+async function endEarly(signal: string): Promise<void> {
+  console.error(`ended by ${signal} before the last cell`);
+  await cleanUp();
+  process.exit(1);
+}
 
 async function cleanUp(): Promise<void> {
   await stage.close();

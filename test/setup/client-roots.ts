@@ -73,7 +73,7 @@ function makeRoot(suite: Suite, packages: readonly string[]): string | null {
   mkdirSync(ROOTS_DIR, { recursive: true });
   // Made under another name: a root that is there is complete, also when a run was interrupted.
   const dir = mkdtempSync(join(ROOTS_DIR, `.${suite}-`));
-  const args = ['--quiet', '--variant=minbase', `--include=${packages.join(',')}`];
+  const args = ['--variant=minbase', `--include=${packages.join(',')}`];
   console.error(`making a root of ${suite} in ${ROOTS_DIR} (about a minute)`);
   let output = mmdebstrap([...args, suite, join(dir, 'root'), MIRROR]);
   if (output !== null && /is expired/.test(output)) {
@@ -95,7 +95,7 @@ function makeRoot(suite: Suite, packages: readonly string[]): string | null {
 function mmdebstrap(args: readonly string[]): string | null {
   const made = spawnSync('mmdebstrap', args, { encoding: 'latin1', env: UNATTENDED, timeout: 600_000 });
   if (made.status === 0) return null;
-  return `${made.error?.message ?? ''}${made.stderr}`.trim().split('\n').slice(-8).join('\n');
+  return `${made.error?.message ?? ''}${made.stdout}${made.stderr}`.trim().split('\n').slice(-8).join('\n');
 }
 
 function ensureMmdebstrap(): string | null {

@@ -3,7 +3,13 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { FileError } from '../../../src/errors.ts';
 import { DEFAULT_LIMITS } from '../../../src/limits.ts';
-import { directoryOf, resolvedPath } from '../../../src/vfs/module-root.ts';
+import {
+  closeModuleRoot,
+  directoryOf,
+  ModuleView,
+  openModuleRoot,
+  resolvedPath,
+} from '../../../src/vfs/module-root.ts';
 import { bytes, makeView, type ViewFixture } from './view-fixture.ts';
 
 let fixture: ViewFixture;
@@ -134,5 +140,44 @@ describe('links that lead nowhere', () => {
   it('a missing target and a file used as a directory are told apart', () => {
     link('missing', 'dangling');
     expect([errnoOf('dangling'), errnoOf('f/x'), errnoOf('missing/../f')]).toEqual([ENOENT, ENOTDIR, ENOENT]);
+  });
+});
+
+describe('a view of the whole system', () => {
+  const whole = (path: string, followLast = true): string => {
+    const rootFd = openModuleRoot(bytes('/'), DEFAULT_LIMITS);
+    const view = new ModuleView(rootFd, DEFAULT_LIMITS, null, true);
+    try {
+      return `/${resolvedPath(view.resolve(view.root, bytes(join(fixture.root, path)), followLast))}`;
+    } finally {
+      view.close();
+      closeModuleRoot(rootFd);
+    }
+  };
+
+  it('follows absolute links and those that climb', () => {
+    link(join(fixture.outside, 'file'), 'absolute');
+    link('../outside/file', 'climbing');
+    link('../../../../../../../../../../../..', 'top');
+    expect(whole('absolute')).toBe(join(fixture.outside, 'file'));
+    expect(whole('climbing')).toBe(join(fixture.outside, 'file'));
+    expect(whole('top')).toBe('/');
+  });
+
+  it('goes up from where a link leads', () => {
+    link('a/b', 'l');
+    expect(whole('l')).toBe(join(fixture.root, 'a/b'));
+    const rootFd = openModuleRoot(bytes('/'), DEFAULT_LIMITS);
+    const view = new ModuleView(rootFd, DEFAULT_LIMITS, null, true);
+    const up = resolvedPath(view.resolve(view.root, bytes(`${fixture.root}/l/..`), true));
+    const above = resolvedPath(view.resolve(view.root, bytes('..'), true));
+    view.close();
+    closeModuleRoot(rootFd);
+    expect([`/${up}`, String(above)]).toEqual([join(fixture.root, 'a'), '']);
+  });
+
+  it('leaves a link in the last place alone when told so', () => {
+    link('/etc', 'absolute');
+    expect(whole('absolute', false)).toBe(join(fixture.root, 'absolute'));
   });
 });
