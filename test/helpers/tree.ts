@@ -31,14 +31,20 @@ export function bytePath(root: string, name: string): Buffer {
   return Buffer.concat([Buffer.from(root), Buffer.from(`/${name}`, 'latin1')]);
 }
 
-/** Makes all entries below `root`, which must exist. Directories get their times last, because entries change them. */
+/**
+ * Makes all entries below `root`, which must exist. Directories get their times last, because entries change them; also
+ * those that are only on the way to an entry: a client leaves a directory's time alone that is right to the second.
+ */
 export async function makeTree(root: string, entries: readonly TreeEntry[]): Promise<void> {
+  const parents = new Set<string>();
   for (const entry of entries) {
     const path = bytePath(root, entry.name);
-    const slash = path.lastIndexOf('/');
-    fs.mkdirSync(path.subarray(0, slash), { recursive: true });
+    for (let at = entry.name.indexOf('/'); at !== -1; at = entry.name.indexOf('/', at + 1))
+      parents.add(entry.name.slice(0, at));
+    fs.mkdirSync(path.subarray(0, path.lastIndexOf('/')), { recursive: true });
     await makeEntry(root, entry, path);
   }
+  for (const parent of parents) fs.lutimesSync(bytePath(root, parent), DEFAULT_MTIME, DEFAULT_MTIME);
   const depth = (entry: TreeEntry): number => entry.name.split('/').length;
   for (const entry of entries.toSorted((a, b) => depth(b) - depth(a))) setAttributes(entry, bytePath(root, entry.name));
   fs.utimesSync(root, DEFAULT_MTIME, DEFAULT_MTIME);
