@@ -1,5 +1,7 @@
 /** The error taxonomy: every throw in the daemon is one of these, every catch maps to this table or rethrows. */
 
+import type { LimitName } from './limits.ts';
+
 /** Exit codes of rsync that a server may cause at its client (1-session.md 9.3). */
 export const EXIT = {
   OK: 0,
@@ -26,6 +28,8 @@ export interface ErrorDetails {
   exit?: number;
   /** Text that the client may read; nothing else of the error ever leaves the process. */
   tell?: string;
+  /** The bound that was met, when it was one: sessions count it. */
+  limit?: LimitName | undefined;
   cause?: unknown;
 }
 
@@ -34,6 +38,7 @@ export class RsyncError extends Error {
   readonly code: string;
   readonly exit: number;
   readonly tell: string | undefined;
+  readonly limit: LimitName | undefined;
 
   constructor(message: string, defaults: { code: string; exit: number }, details: ErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
@@ -41,6 +46,7 @@ export class RsyncError extends Error {
     this.code = details.code ?? defaults.code;
     this.exit = details.exit ?? defaults.exit;
     this.tell = details.tell;
+    this.limit = details.limit;
   }
 }
 
@@ -74,15 +80,12 @@ export class ProtocolError extends RsyncError {
 
 /** The peer reached a bound of limits.ts. `limit` is the bound's name there. */
 export class LimitError extends RsyncError {
-  readonly limit: string;
-
-  constructor(limit: string, message: string, details: ErrorDetails = {}) {
+  constructor(limit: LimitName, message: string, details: ErrorDetails = {}) {
     super(
       message,
       { code: `limit:${limit}`, exit: EXIT.STREAM_IO },
-      { tell: `limit ${limit} reached: ${message}`, ...details },
+      { tell: `limit ${limit} reached: ${message}`, ...details, limit },
     );
-    this.limit = limit;
   }
 }
 

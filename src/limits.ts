@@ -175,6 +175,9 @@ export interface Limits {
   tlsHandshakesPerSecond: number;
 }
 
+/** A bound's name, in `[limits]`, in messages and in metrics. */
+export type LimitName = keyof Limits;
+
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
 const KIB = 1024;

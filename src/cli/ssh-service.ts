@@ -1,6 +1,7 @@
 /** SSH connections: who logs in, what they may see, what the log says of them; services.ts hands them here. */
 
 import { Bug, PeerGone } from '../errors.ts';
+import { limitHits } from '../limit-hits.ts';
 import type { Identity } from '../listener/ssh/auth.ts';
 import type { KexGate } from '../listener/ssh/kex-gate.ts';
 import type { Penalties } from '../listener/ssh/penalties.ts';
@@ -74,6 +75,7 @@ function identityFields({ user, fingerprint }: Identity): LogFields {
 
 /** A session writes its own last line; connections without one, and what goes wrong around one, get theirs here. */
 function logEnd(lines: SessionLogger, { error, who }: SshOutcome, hasRun: boolean): void {
+  if (error?.limit !== undefined) limitHits.count(error.limit);
   if (error instanceof Bug) lines.error({ err: error }, 'internal error');
   else if (hasRun && (error === null || error instanceof PeerGone)) return;
   const identity = who === null ? {} : identityFields(who);

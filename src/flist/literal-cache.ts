@@ -1,6 +1,7 @@
 /** What a session has sent in full and may refer to by index: ACLs and attribute lists (2-file-list.md 6); acl.ts and xattrs.ts use it. */
 
 import { hash } from 'node:crypto';
+import { limitHits } from '../limit-hits.ts';
 
 /** Up to this length the bytes themselves are the key. */
 const SHORT_BYTES = 48;
@@ -25,6 +26,7 @@ export class LiteralCache {
     if (known !== undefined) return known;
     // SECURITY: millions of different lists must not fill the memory; those not remembered are sent in full again (B-13g).
     if (this.#indexes.size < this.#max) this.#indexes.set(key, this.#sent);
+    else limitHits.count('xattrLists');
     this.#sent++;
     return -1;
   }

@@ -1,6 +1,7 @@
 /** Names → entries of the current list: one directory at a time (2-file-list.md 1.2, 1.3). */
 
 import { FileError, LimitError, VanishedError } from '../errors.ts';
+import { limitHits } from '../limit-hits.ts';
 import { joinPath } from '../vfs/path.ts';
 import { IOERR_GENERAL, IOERR_VANISHED } from '../wire/constants.ts';
 import type { AttributeLists, EntryAttributes } from './attributes.ts';
@@ -245,6 +246,7 @@ export class ListScanner {
   #reportLongName(source: SourceDirectory, name: Buffer, length: number): null {
     const { messages, limits } = this.#context;
     if (this.#isHidden(source, name, false)) return null;
+    limitHits.count('pathBytes');
     const over = length - limits.pathBytes;
     messages.fileError(line(`filename overflows max-path len by ${over}: `, wireNameOf(source, name)));
     messages.ioError |= IOERR_GENERAL;

@@ -7,6 +7,7 @@
 import { hash } from 'node:crypto';
 import { FileError, LimitError } from '../errors.ts';
 import type { FilterScope, ModuleFilter } from '../filter/types.ts';
+import { limitHits } from '../limit-hits.ts';
 import type { Limits } from '../limits.ts';
 import { E2BIG, errnoText } from '../vfs/errno.ts';
 import { encodeVarint, MAX_INT_BYTES } from '../wire/ints.ts';
@@ -74,7 +75,10 @@ export class XattrListBuilder {
   add(name: Buffer, value: Buffer): void {
     this.#valueBytes += value.length;
     // SECURITY: one file with a thousand attributes of the largest size would be read and summed for each listing (B-13g).
-    if (this.#valueBytes > this.#limits.xattrEntryBytes) throw new FileError(errnoText(E2BIG), E2BIG);
+    if (this.#valueBytes > this.#limits.xattrEntryBytes) {
+      limitHits.count('xattrEntryBytes');
+      throw new FileError(errnoText(E2BIG), E2BIG);
+    }
     this.#count++;
     const isFull = value.length <= FULL_VALUE_BYTES;
     if (!isFull) this.#abbreviated.set(this.#count, name);

@@ -2,6 +2,7 @@
 
 import { isIPv4 } from 'node:net';
 import { Bug } from '../errors.ts';
+import { limitHits } from '../limit-hits.ts';
 import type { Limits } from '../limits.ts';
 import type { AdmissionTicket } from '../session/admission-ticket.ts';
 import type { PeerAddress, Transport } from '../wire/transport.ts';
@@ -109,6 +110,7 @@ export class Admission {
   }
 
   #refusal(cap: AdmissionCap): AdmissionRefusal {
+    limitHits.count(cap);
     // SECURITY: refused connections are sockets too. As many as may be in a handshake are told why; a flood is just closed.
     const mayTell = this.#refusalsTold < this.#limits.handshakes;
     if (!mayTell) return new AdmissionRefusal(cap, this.#limits[cap], false, () => {});

@@ -1,5 +1,6 @@
 /** What the log says about sessions: one line at the end of each, and a budget that no peer can exceed. */
 
+import { limitHits } from '../limit-hits.ts';
 import type { Limits } from '../limits.ts';
 import type { LogFields, Logger, LogLevel, LogMethod } from './log.ts';
 
@@ -59,6 +60,7 @@ export class LogBudget {
       this.#lines = 0;
     }
     if (this.#lines >= this.#perSecond) {
+      limitHits.count('logLinesPerSecond');
       this.#suppressed++;
       this.#suppressedTotal++;
       return false;
@@ -97,6 +99,7 @@ export function createSessionLogger(
       lines++;
       return budget.take(root);
     }
+    limitHits.count('logLinesPerSession');
     suppressed++;
     return false;
   };

@@ -58,7 +58,7 @@ export async function authenticate(source: ByteSource, sink: TextSink, context: 
   const challenge = randomBytes(CHALLENGE_BYTES).toString('base64').replace(/=+$/, '');
   sink.writeText(Buffer.from(`@RSYNCD: AUTHREQD ${challenge}\n`));
   await sink.flush();
-  const line = await readLine(source, limits.authLineBytes, 'authentication answer');
+  const line = await readLine(source, limits, 'authLineBytes', 'authentication answer');
   const space = line.indexOf(SPACE);
   if (space < 0 || line[0] === HASH_SIGN) throw fail('malformed answer');
   const user = line.subarray(0, space);

@@ -57,7 +57,10 @@ export async function requestModule(
     writeText: (bytes) => writer.putBytes(bytes),
     flush: async () => writer.flush(),
   };
-  watchdog.enter({ name: 'the greeting', totalMs: limits.moduleLineMs, idleMs: limits.greetingMs });
+  watchdog.enter({
+    ...{ name: 'the greeting', totalMs: limits.moduleLineMs, totalLimit: 'moduleLineMs' },
+    ...{ idleMs: limits.greetingMs, idleLimit: 'greetingMs' },
+  });
   const greeting = await exchangeGreeting(reader, sink, context.motd, limits);
   record.protocol = greeting.protocol;
   const request = await readModuleRequest(reader, limits);
@@ -70,7 +73,7 @@ export async function requestModule(
   record.module = module.name;
   if (!context.ticket.enterModule(module.name, module.maxConnections)) throw tooManyConnections(module.maxConnections);
   if (module.authentication !== null) {
-    watchdog.enter({ name: 'the login', totalMs: limits.authMs, idleMs: 0 });
+    watchdog.enter({ name: 'the login', totalMs: limits.authMs, totalLimit: 'authMs', idleMs: 0 });
     const { authentication } = module;
     record.user = await authenticate(reader, sink, { moduleText: module.name, authentication, greeting, md4, limits });
   }

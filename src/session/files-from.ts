@@ -12,7 +12,7 @@ const CR = 0x0d;
 /** Names as they come over the connection, up to the empty one. */
 export async function* namesFromWire(reader: ByteReader, limits: ListContext['limits']): AsyncGenerator<Buffer> {
   for (let count = 0; ; count++) {
-    const name = await reader.readUntil(NUL, limits.pathBytes, 'files-from name');
+    const name = await reader.readUntil(NUL, limits.pathBytes, 'files-from name', 'pathBytes');
     if (name.length === 0) return;
     if (count >= limits.filesFromNames) throw new LimitError('filesFromNames', 'too many names');
     yield name;

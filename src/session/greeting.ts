@@ -6,7 +6,8 @@
  */
 
 import { ProtocolError } from '../errors.ts';
-import type { Limits } from '../limits.ts';
+import { limitHits } from '../limit-hits.ts';
+import type { LimitName, Limits } from '../limits.ts';
 import type { ByteSource, TextSink } from './line-source.ts';
 import {
   badEarlyInput,
@@ -63,7 +64,7 @@ export async function exchangeGreeting(
   sink.writeText(OUR_GREETING);
   if (motd !== null) sink.writeText(motdText(motd, limits));
   await sink.flush();
-  return parseGreeting(await readLine(source, limits.lineBytes, 'greeting'));
+  return parseGreeting(await readLine(source, limits, 'lineBytes', 'greeting'));
 }
 
 /** Parses a client's greeting, without line feed. @throws AccessError */
@@ -99,11 +100,11 @@ export async function readModuleRequest(
   source: ByteSource,
   limits: Pick<Limits, 'lineBytes' | 'earlyInputBytes'>,
 ): Promise<ModuleRequest> {
-  let line = await readLine(source, limits.lineBytes, 'module request');
+  let line = await readLine(source, limits, 'lineBytes', 'module request');
   const earlyInput = /^#early_input=(.*)$/s.exec(line.toString('latin1'));
   if (earlyInput !== null) {
     await dropEarlyInput(source, earlyInput[1]!, limits.earlyInputBytes);
-    line = await readLine(source, limits.lineBytes, 'module request');
+    line = await readLine(source, limits, 'lineBytes', 'module request');
   }
   if (line.length === 0 || line.equals(Buffer.from('#list'))) return { kind: 'list' };
   if (line[0] === HASH) throw unknownCommand(line);
@@ -112,16 +113,22 @@ export async function readModuleRequest(
 
 async function dropEarlyInput(source: ByteSource, lengthText: string, max: number): Promise<void> {
   const length = /^\d{1,9}$/.test(lengthText) ? Number(lengthText) : 0;
-  if (length < 1 || length > max) throw badEarlyInput();
+  if (length < 1 || length > max) throw badEarlyInput(length > max);
   await source.readBytes(length, 'early input');
 }
 
 /**
  * One line of the text phase: carriage returns are dropped anywhere.
- * @throws ProtocolError above `max` bytes or for a NUL byte.
+ * @param limit the longest line's name.
+ * @throws ProtocolError above that, or for a NUL byte.
  */
-export async function readLine(source: ByteSource, max: number, field: string): Promise<Buffer> {
-  const line = await source.readUntil(LF, max, field);
+export async function readLine<Name extends LimitName>(
+  source: ByteSource,
+  limits: Pick<Limits, Name>,
+  limit: Name,
+  field: string,
+): Promise<Buffer> {
+  const line = await source.readUntil(LF, limits[limit], field, limit);
   if (line.includes(NUL)) throw new ProtocolError(`NUL byte in the ${field}`);
   return line.includes(CR) ? Buffer.from(line.filter((byte) => byte !== CR)) : line;
 }
@@ -141,7 +148,10 @@ export function moduleListing(
     const padding = ' '.repeat(Math.max(NAME_COLUMN - nameBytes.length, 0));
     const line = Buffer.concat([nameBytes, Buffer.from(`${padding}\t${comment}\n`)]);
     left -= line.length;
-    if (left < 0) break;
+    if (left < 0) {
+      limitHits.count('listingBytes');
+      break;
+    }
     lines.push(line);
   }
   return Buffer.concat([...lines, LISTING_END]);

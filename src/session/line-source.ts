@@ -1,5 +1,7 @@
 /** What the text phase and the argument phase need of a connection; wire/reader.ts and an adapter of the writer satisfy it. */
 
+import type { LimitName } from '../limits.ts';
+
 /** Reads untyped bytes. All methods throw PeerGone at the end of the stream; `field` names what is read, for the log. */
 export interface ByteSource {
   readByte(field: string): Promise<number>;
@@ -7,9 +9,9 @@ export interface ByteSource {
   readBytes(count: number, field: string): Promise<Buffer>;
   /**
    * The bytes before the next `delimiter`, which is consumed.
-   * @throws ProtocolError when more than `max` bytes pass without it.
+   * @throws ProtocolError, of `limit`, when more than `max` bytes pass without it.
    */
-  readUntil(delimiter: number, max: number, field: string): Promise<Buffer>;
+  readUntil(delimiter: number, max: number, field: string, limit?: LimitName): Promise<Buffer>;
 }
 
 /** Sends lines of the text phase. */

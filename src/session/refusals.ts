@@ -74,8 +74,9 @@ export function noCommonDigest(ourDigests: string): AccessError {
   return refusal('no authentication digest in common', tell, 'access:auth');
 }
 
-export function badEarlyInput(): AccessError {
-  return refusal('early input length out of range', 'invalid early_input length', 'access:command');
+export function badEarlyInput(isTooLong: boolean): AccessError {
+  const error = { code: 'access:command', ...(isTooLong && { limit: 'earlyInputBytes' as const }) };
+  return new AccessError('early input length out of range', '@ERROR: invalid early_input length', error);
 }
 
 export function unknownCommand(line: Buffer): AccessError {

@@ -2,6 +2,7 @@
 
 import type { CompressionTools } from '../compress/choose.ts';
 import { AccessError, Bug, EXIT, PeerGone, RsyncError, UsageError } from '../errors.ts';
+import { limitHits } from '../limit-hits.ts';
 import type { Limits } from '../limits.ts';
 import type { Logger } from '../observe/log.ts';
 import { createSessionLogger, type LogBudget, type SessionLogger, type SessionRecord } from '../observe/session-log.ts';
@@ -86,7 +87,7 @@ class Session {
       outputStallMs: limits.outputStallMs,
       sessionMs: limits.sessionMs,
     });
-    this.#watchdog.expectWithin('the file list', limits.preTransferMs);
+    this.#watchdog.expectWithin('the file list', limits.preTransferMs, 'preTransferMs');
   }
 
   async run(): Promise<number> {
@@ -121,11 +122,15 @@ class Session {
     const { module, protocol, rootFd } = text;
     this.#protocol = protocol;
     try {
-      this.#watchdog.enter({ name: 'the arguments', totalMs: limits.argumentsMs, idleMs: 0 });
+      const { argumentsMs, filterMs, filterIdleMs } = limits;
+      this.#watchdog.enter({ name: 'the arguments', totalMs: argumentsMs, totalLimit: 'argumentsMs', idleMs: 0 });
       const options = await receiveOptions(this.#reader, protocol, module, limits);
       const hasPlace = this.#ticket.argumentsComplete();
       this.#stage = 'preamble';
-      this.#watchdog.enter({ name: 'the negotiation', totalMs: limits.filterMs, idleMs: limits.filterIdleMs });
+      this.#watchdog.enter({
+        ...{ name: 'the negotiation', totalMs: filterMs, totalLimit: 'filterMs' },
+        ...{ idleMs: filterIdleMs, idleLimit: 'filterIdleMs' },
+      });
       const agreement = await exchangePreamble(this.#reader, this.#writer, {
         options,
         protocol,
@@ -179,6 +184,7 @@ class Session {
   /** Tells the peer what it may know, in the form of the stage that the session is in. */
   #fail(thrown: unknown): void {
     const error = thrown instanceof RsyncError ? thrown : new Bug('unexpected exception', { cause: thrown });
+    if (error.limit !== undefined) limitHits.count(error.limit);
     this.#record.outcome = error.code;
     this.#record.exit = error.exit;
     this.#record.detail = error.message;
@@ -213,7 +219,10 @@ class Session {
     this.#watchdog.enter({ name: 'the end', totalMs: 0, idleMs: 0 });
     this.#transport.endWrite();
     if (this.#isOnly && this.#record.outcome === 'ok') return this.#transport.drained(0);
-    const timer = setTimeout(() => this.#transport.destroy(), limits.drainMs);
+    const timer = setTimeout(() => {
+      limitHits.count('drainMs');
+      this.#transport.destroy();
+    }, limits.drainMs);
     try {
       await this.#reader.discard(limits.drainBytes);
       await this.#transport.drained(0);

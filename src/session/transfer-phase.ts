@@ -61,7 +61,10 @@ export async function runTransfer(setup: TransferSetup): Promise<void> {
   const { watchdog, writer } = streams;
   const framed = protocol >= 30 ? new DemuxSource(streams.reader, limits) : null;
   const reader = framed === null ? streams.reader : new ByteReader(framed, () => writer.flush());
-  watchdog.enter({ name: 'the filter list', totalMs: limits.filterMs, idleMs: limits.filterIdleMs });
+  watchdog.enter({
+    ...{ name: 'the filter list', totalMs: limits.filterMs, totalLimit: 'filterMs' },
+    ...{ idleMs: limits.filterIdleMs, idleLimit: 'filterIdleMs' },
+  });
   const filter = await receiveFilters(reader, options, protocol, limits);
   watchdog.enter({ name: 'the transfer', totalMs: 0, idleMs: setup.idleMs });
   const view = new ModuleView(setup.rootFd, limits, setup.module.xattrs, setup.paths.kind === 'system');
@@ -92,7 +95,9 @@ export async function runTransfer(setup: TransferSetup): Promise<void> {
       openNoatime: setup.module.openNoatime || options.openNoatime,
       bytesReceived: () => streams.reader.bytesRead,
       onSumsAwaited: (isWaiting) =>
-        watchdog.allowSilence(isWaiting ? Math.min(limits.sumsIdleMs, setup.idleMs) : setup.idleMs),
+        isWaiting && limits.sumsIdleMs < setup.idleMs
+          ? watchdog.allowSilence(limits.sumsIdleMs, 'sumsIdleMs')
+          : watchdog.allowSilence(setup.idleMs),
       onFileSent: setup.onFileSent,
     });
     await sender.run();

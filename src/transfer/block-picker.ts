@@ -1,7 +1,8 @@
 /** Decides which block, if any, equals the bytes at an offset, within the budgets of a file; match.ts asks it. */
 
 import type { TransferSums } from '../checksum/sums.ts';
-import type { Limits } from '../limits.ts';
+import { limitHits } from '../limit-hits.ts';
+import type { LimitName, Limits } from '../limits.ts';
 import type { BlockIndex } from './block-index.ts';
 import type { BlockSums } from './block-sums.ts';
 
@@ -73,7 +74,12 @@ export class BlockPicker {
   chargeProbes(probes: number): void {
     // SECURITY: sums aimed at our table must cost the client more than us, whatever their distribution (B-14).
     this.#probesLeft -= probes;
-    if (this.#probesLeft < 0) this.#spent = true;
+    if (this.#probesLeft < 0) this.#giveUp('matchProbesPerByte');
+  }
+
+  #giveUp(limit: LimitName): void {
+    if (!this.#spent) limitHits.count(limit);
+    this.#spent = true;
   }
 
   /** Whether some full block has this signed weak sum; looks at the expected next block first. */
@@ -123,7 +129,7 @@ export class BlockPicker {
   #digest(bytes: Uint8Array, variant: number): Buffer | null {
     // SECURITY: one colliding weak sum would make us hash a whole block per byte of file (CVE-2026-119741, B-15).
     this.#hashBytesLeft -= Math.max(bytes.length, DIGEST_FLOOR);
-    if (this.#hashBytesLeft < 0) this.#spent = true;
+    if (this.#hashBytesLeft < 0) this.#giveUp('matchHashPerByte');
     return this.#spent ? null : this.#transferSums.blockSum(bytes, variant);
   }
 

@@ -4,7 +4,8 @@
  */
 
 import { Bug } from '../errors.ts';
-import type { Limits } from '../limits.ts';
+import { limitHits } from '../limit-hits.ts';
+import type { LimitName, Limits } from '../limits.ts';
 import type { SumHead } from './sum-head.ts';
 
 /** Blocks per storage chunk: 24 to 96 KiB each, so memory follows what was received and nothing is ever copied. */
@@ -97,6 +98,11 @@ function isUsable(head: SumHead, { digestLength, limits }: BlockSumsRules): bool
   // client would assemble garbage and ask again.
   if (head.count === 0 || digestLength <= 1 || head.strongLength === 0) return false;
   // SECURITY: without these bounds a 16-byte head buys gigabytes of storage, or one synchronous hash of 512 MiB.
-  if (head.count > limits.blockSums || head.count * head.strongLength > limits.blockSumBytes) return false;
-  return head.blockLength <= limits.matchBlockBytes;
+  const met: LimitName | null =
+    (head.count > limits.blockSums && 'blockSums') ||
+    (head.count * head.strongLength > limits.blockSumBytes && 'blockSumBytes') ||
+    (head.blockLength > limits.matchBlockBytes && 'matchBlockBytes') ||
+    null;
+  if (met !== null) limitHits.count(met);
+  return met === null;
 }

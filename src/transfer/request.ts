@@ -25,7 +25,8 @@ export async function readRequest(reader: ByteReader, ndx: number, protocol: num
   if (protocol < 29) return { ndx, iflags: ITEM_TRANSFER, basisType: FNAMECMP_FNAME, xname: null };
   const iflags = await reader.readUint16('item flags');
   const basisType = iflags & ITEM_BASIS_TYPE_FOLLOWS ? await reader.readByte('basis type') : FNAMECMP_FNAME;
-  const xname = iflags & ITEM_XNAME_FOLLOWS ? await reader.readVstring('extra name', limits.xnameBytes) : null;
+  const xname =
+    iflags & ITEM_XNAME_FOLLOWS ? await reader.readVstring('extra name', limits.xnameBytes, 'xnameBytes') : null;
   return { ndx, iflags, basisType, xname };
 }
 

@@ -17,6 +17,7 @@ import {
 } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { Bug, FileError, SandboxError } from '../errors.ts';
+import { limitHits } from '../limit-hits.ts';
 import type { Limits } from '../limits.ts';
 import { EINVAL, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR, errnoText, toFileError } from './errno.ts';
 import { OpenFile } from './open-file.ts';
@@ -219,7 +220,10 @@ export class ModuleView {
       if (isLast && !followLast) return { directory, name };
       const stats = this.lstat(directory, name);
       if (stats.isSymbolicLink()) {
-        if (++hops > this.#limits.linkHops) throw new FileError(errnoText(ELOOP), ELOOP);
+        if (++hops > this.#limits.linkHops) {
+          limitHits.count('linkHops');
+          throw new FileError(errnoText(ELOOP), ELOOP);
+        }
         const target = this.#linkTarget(directory, name);
         if (target[0] === SLASH) directory = this.root;
         pending.push(...splitPath(target).reverse());
@@ -311,7 +315,10 @@ export class ModuleView {
   #open(path: DirectoryPath): HeldDirectory {
     if (this.#closed) throw new Bug('module view used after close');
     // SECURITY: each level costs an open; a tree deeper than this is listed as unreadable (B-13d).
-    if (path.depth > this.#limits.depth) throw new FileError(errnoText(ENAMETOOLONG), ENAMETOOLONG);
+    if (path.depth > this.#limits.depth) {
+      limitHits.count('depth');
+      throw new FileError(errnoText(ENAMETOOLONG), ENAMETOOLONG);
+    }
     let fd: number;
     try {
       const at =

@@ -5,7 +5,7 @@
  */
 
 import { EXIT, LimitError, PeerGone, ProtocolError } from '../errors.ts';
-import type { Limits } from '../limits.ts';
+import type { LimitName, Limits } from '../limits.ts';
 import { MPLEX_BASE, MSG_DATA, MSG_ERROR_EXIT, MSG_NOOP } from './constants.ts';
 import { decodeInt32 } from './ints.ts';
 import type { ByteReader, ByteSource } from './reader.ts';
@@ -84,7 +84,7 @@ export class DemuxSource implements ByteSource {
     const code = (header >>> 24) - MPLEX_BASE;
     const length = header & 0xffffff;
     // SECURITY: lengths of messages are 24 bits; bounded before anything is allocated (B-24).
-    if (length > this.#limits.messageBytes) throw streamError(`message of ${length} bytes`);
+    if (length > this.#limits.messageBytes) throw streamError(`message of ${length} bytes`, 'messageBytes');
     this.#countMessage();
     const payload = await this.#raw.readBytes(length, 'message');
     if (code === MSG_NOOP && length === 0) return;
@@ -106,6 +106,6 @@ export class DemuxSource implements ByteSource {
   }
 }
 
-function streamError(message: string): ProtocolError {
-  return new ProtocolError(message, { exit: EXIT.STREAM_IO });
+function streamError(message: string, limit?: LimitName): ProtocolError {
+  return new ProtocolError(message, { exit: EXIT.STREAM_IO, limit });
 }

@@ -1,5 +1,6 @@
 /** What the client's user reads: texts and I/O error words in the form that each protocol understands (1-session.md 6.3, 6.5). */
 
+import { limitHits } from '../limit-hits.ts';
 import {
   MSG_ERROR,
   MSG_ERROR_EXIT,
@@ -91,6 +92,7 @@ export class ClientMessages {
     this.#fileMessages++;
     if (this.#fileMessages < this.#maxFileMessages) this.#text(code, text);
     else if (this.#fileMessages === this.#maxFileMessages) {
+      limitHits.count('fileMessages');
       this.#text(code, Buffer.from('too many messages, the rest is suppressed\n'));
     }
   }

@@ -1,6 +1,7 @@
 /** Pull-based reading of typed values from a byte source: bytes that have arrived are taken without leaving the tick. */
 
 import { PeerGone, ProtocolError } from '../errors.ts';
+import type { LimitName } from '../limits.ts';
 import { decodeInt32, decodeInt64, decodeVarint, decodeVarlong, extraBytes } from './ints.ts';
 
 /** Where a ByteReader gets its bytes: a transport, or the data frames of a multiplexed stream. */
@@ -107,11 +108,11 @@ export class ByteReader {
     return value;
   }
 
-  /** Length header and bytes (1-session.md 1.2). @throws ProtocolError above `max` bytes. */
-  async readVstring(field: string, max: number): Promise<Buffer> {
+  /** Length header and bytes (1-session.md 1.2). @throws ProtocolError, of `limit`, above `max` bytes. */
+  async readVstring(field: string, max: number, limit?: LimitName): Promise<Buffer> {
     let length = await this.readByte(field);
     if (length & 0x80) length = ((length & 0x7f) << 8) | (await this.readByte(field));
-    if (length > max) throw new ProtocolError(`${field} too long`);
+    if (length > max) throw new ProtocolError(`${field} too long`, { limit });
     return this.readBytes(length, field);
   }
 
@@ -135,14 +136,14 @@ export class ByteReader {
 
   /**
    * The bytes before the next `delimiter`, which is consumed.
-   * @throws ProtocolError when `max` bytes pass without it.
+   * @throws ProtocolError, of `limit`, when `max` bytes pass without it.
    */
-  async readUntil(delimiter: number, max: number, field: string): Promise<Buffer> {
+  async readUntil(delimiter: number, max: number, field: string, limit?: LimitName): Promise<Buffer> {
     let searched = 0;
     for (;;) {
       const at = this.#chunk.indexOf(delimiter, this.#position + searched);
       const length = (at < 0 ? this.#chunk.length : at) - this.#position;
-      if (length > max) throw new ProtocolError(`${field} too long`);
+      if (length > max) throw new ProtocolError(`${field} too long`, { limit });
       if (at >= 0) {
         const found = Buffer.from(this.#take(length));
         this.#position++;

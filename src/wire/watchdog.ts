@@ -4,6 +4,7 @@
  */
 
 import { type RsyncError, TimeoutError } from '../errors.ts';
+import type { LimitName } from '../limits.ts';
 import type { ByteReader } from './reader.ts';
 import type { Transport } from './transport.ts';
 import type { FrameWriter } from './writer.ts';
@@ -21,6 +22,9 @@ export interface PhaseClock {
   readonly totalMs: number;
   /** No byte in either direction while the session waits for the peer; our keep-alives do not count. */
   readonly idleMs: number;
+  /** Where `totalMs` and `idleMs` come from, for the counters. */
+  readonly totalLimit?: LimitName;
+  readonly idleLimit?: LimitName;
 }
 
 export interface WatchdogParts {
@@ -41,7 +45,7 @@ export class Watchdog {
   #phase: PhaseClock = { name: 'start', totalMs: 0, idleMs: 0 };
   #phaseStartedMs = performance.now();
   /** Something that must have come by then, however many phases it takes. */
-  #expected: { readonly name: string; readonly byMs: number } | null = null;
+  #expected: { readonly name: string; readonly byMs: number; readonly limit: LimitName } | null = null;
   #lastProgressMs = performance.now();
   #lastTakenMs = performance.now();
   #lastWriteMs = performance.now();
@@ -77,13 +81,14 @@ export class Watchdog {
   }
 
   /** Changes the silence that the current phase allows. */
-  allowSilence(idleMs: number): void {
-    this.#phase = { ...this.#phase, idleMs };
+  allowSilence(idleMs: number, idleLimit?: LimitName): void {
+    const { name, totalMs, totalLimit } = this.#phase;
+    this.#phase = { name, totalMs, idleMs, ...(totalLimit && { totalLimit }), ...(idleLimit && { idleLimit }) };
   }
 
   /** Starts a deadline that runs across phases, until `arrived` (B-12). */
-  expectWithin(name: string, ms: number): void {
-    this.#expected = { name, byMs: performance.now() + ms };
+  expectWithin(name: string, ms: number, limit: LimitName): void {
+    this.#expected = { name, byMs: performance.now() + ms, limit };
   }
 
   /** What was expected is there. */
@@ -164,18 +169,23 @@ export class Watchdog {
   }
 
   #overdue(now: number): TimeoutError | null {
-    const { totalMs, idleMs, name } = this.#phase;
+    const { totalMs, idleMs, name, totalLimit, idleLimit } = this.#phase;
     if (totalMs > 0 && now - this.#phaseStartedMs > totalMs)
-      return new TimeoutError(`timeout while waiting for ${name}`);
+      return new TimeoutError(`timeout while waiting for ${name}`, { limit: totalLimit });
     if (this.#expected !== null && now > this.#expected.byMs) {
-      return new TimeoutError(`timeout while waiting for what comes before ${this.#expected.name}`);
+      const { name: expected, limit } = this.#expected;
+      return new TimeoutError(`timeout while waiting for what comes before ${expected}`, { limit });
     }
     if (idleMs > 0 && now - this.#lastProgressMs > idleMs) {
-      return new TimeoutError(`io timeout after ${Math.round(idleMs / 1000)} seconds`);
+      return new TimeoutError(`io timeout after ${Math.round(idleMs / 1000)} seconds`, { limit: idleLimit });
     }
-    if (this.#isStalled(now, this.#parts.outputStallMs)) return new TimeoutError('the client takes no data');
-    const { sessionMs } = this.#parts;
-    if (sessionMs > 0 && now - this.#startedMs > sessionMs) return new TimeoutError('session too long');
+    const { sessionMs, outputStallMs } = this.#parts;
+    if (this.#isStalled(now, outputStallMs)) {
+      return new TimeoutError('the client takes no data', { limit: 'outputStallMs' });
+    }
+    if (sessionMs > 0 && now - this.#startedMs > sessionMs) {
+      return new TimeoutError('session too long', { limit: 'sessionMs' });
+    }
     return null;
   }
 }

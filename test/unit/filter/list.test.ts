@@ -36,7 +36,7 @@ function limitOnEntry(list: ClientFilterList, files: Record<string, string>): st
   try {
     list.rootScope(ROOT, reader(files)).enter(bytes('.'));
   } catch (error) {
-    if (error instanceof LimitError) return error.limit;
+    if (error instanceof LimitError) return error.limit ?? null;
     throw error;
   }
   return null;

@@ -113,11 +113,11 @@ describe('exchanging greetings', () => {
 
 describe('lines', () => {
   it('drops carriage returns anywhere', async () => {
-    expect((await readLine(byteScript('a\rb\r\n'), 9, 'line')).toString()).toBe('ab');
+    expect((await readLine(byteScript('a\rb\r\n'), DEFAULT_LIMITS, 'lineBytes', 'line')).toString()).toBe('ab');
   });
 
   it('refuses NUL bytes', async () => {
-    await expect(readLine(byteScript('a\0b\n'), 9, 'line')).rejects.toThrow(ProtocolError);
+    await expect(readLine(byteScript('a\0b\n'), DEFAULT_LIMITS, 'lineBytes', 'line')).rejects.toThrow(ProtocolError);
   });
 
   it('takes 1022 bytes and no more', async () => {

@@ -140,7 +140,7 @@ describe('the idle clock', () => {
 describe('a deadline across phases', () => {
   it('ends a session that goes from phase to phase', async () => {
     const { reader } = setUp();
-    watchdog.expectWithin('the file list', 10_000);
+    watchdog.expectWithin('the file list', 10_000, 'preTransferMs');
     const read = track(reader.readByte('b'));
     for (const name of ['one', 'two', 'three']) {
       watchdog.enter({ name, totalMs: 5000, idleMs: 0 });
@@ -151,7 +151,7 @@ describe('a deadline across phases', () => {
 
   it('is over when what was expected has come', async () => {
     setUp();
-    watchdog.expectWithin('the file list', 10_000);
+    watchdog.expectWithin('the file list', 10_000, 'preTransferMs');
     await seconds(9);
     watchdog.arrived();
     await seconds(60);
