@@ -3,10 +3,11 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
-import { type AddressInfo, connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { systemClient } from '../setup/clients.ts';
+import { freePort } from './free-port.ts';
 import { type ModuleSpec, toRsyncdConf } from './module-spec.ts';
 import { peakRssKiB } from './process-stats.ts';
 import { endChild, type RunningDaemon } from './running-daemon.ts';
@@ -32,18 +33,8 @@ export async function startReferenceDaemon(modules: readonly ModuleSpec[]): Prom
   return { name: 'reference', port, pid, logs: () => lines, peakRssKiB: () => peakRssKiB(pid), stop };
 }
 
-/** A port that was free a moment ago: the reference cannot report one that it chose itself. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
-
 async function greets(port: number): Promise<boolean> {
-  for (let attempt = 0; attempt < 200; attempt++) {
+  for (let attempt = 0; attempt < 1200; attempt++) {
     const socket = connect(port, '127.0.0.1');
     const greeting = await once(socket, 'data').catch(() => null);
     socket.destroy();

@@ -105,7 +105,7 @@ function replace(path: string, make: (path: string) => void): void {
 
 /** Resolves when the client has begun to write its temporary copy of the first file. */
 async function firstFileUnderWay(destination: string): Promise<void> {
-  for (let attempt = 0; attempt < 2000; attempt++) {
+  for (let attempt = 0; attempt < 12_000; attempt++) {
     const temporary = fs.readdirSync(destination).find((name) => name.startsWith(`.${FIRST}.`));
     if (temporary !== undefined && (sizeOf(join(destination, temporary)) ?? 0) > 0) return;
     await delay(5);

@@ -3,11 +3,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chownSync, cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { type AddressInfo, connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { compareSnapshots } from '../helpers/compare-snapshots.ts';
+import { freePort } from '../helpers/free-port.ts';
 import { moduleUrl, rsync } from '../helpers/rsync.ts';
 import { run } from '../helpers/run.ts';
 import { endChild } from '../helpers/running-daemon.ts';
@@ -50,15 +51,6 @@ interface Served {
   readonly port: number;
 }
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
-
 /** Starts a command and waits for its greeting on `port`. */
 async function serve(command: readonly string[], port: number): Promise<Served> {
   const child = spawn(command[0]!, command.slice(1), { cwd: ROOT, stdio: ['ignore', 'ignore', 'pipe'] });
@@ -66,7 +58,7 @@ async function serve(command: readonly string[], port: number): Promise<Served> 
   child.stderr.on('data', (chunk: Buffer) => {
     log += chunk.toString('latin1');
   });
-  for (let attempt = 0; attempt < 400 && child.exitCode === null; attempt++) {
+  for (let attempt = 0; attempt < 1200 && child.exitCode === null; attempt++) {
     const socket = connect(port, '127.0.0.1');
     const greeting = await once(socket, 'data').catch(() => null);
     socket.destroy();

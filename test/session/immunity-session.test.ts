@@ -3,6 +3,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { smallestGrowthMiB } from '../helpers/steady-memory.ts';
 import { hasRoot } from '../setup/clients.ts';
 import type { Peer } from './support/peer.ts';
 import { NDX, openStage, type Played, type Stage } from './support/stage.ts';
@@ -43,9 +44,6 @@ describe.skipIf(!hasRoot())('immunity before the transfer', { timeout: 30_000 },
   afterAll(() => stage.close());
   afterEach(() => stage.expectHonestPull());
 
-  const residentMiB = (): number =>
-    Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${stage.server.pid}/status`, 'latin1'))![1]) / 1024;
-
   const threads = (): number =>
     Number(/^Threads:\s+(\d+)/m.exec(readFileSync(`/proc/${stage.server.pid}/status`, 'latin1'))![1]);
 
@@ -79,14 +77,8 @@ describe.skipIf(!hasRoot())('immunity before the transfer', { timeout: 30_000 },
         expect((await stage.finish(peer)).line.outcome).toBe(outcome);
       }
     };
-    // The first rounds make the collector's room, and when it takes more is its own affair; a leak would grow in every round of 320 MiB.
-    const growthMiB: number[] = [];
-    for (let round = 0; round < 6 && !growthMiB.some((grown) => grown < 4); round++) {
-      const before = residentMiB();
-      await offerAll();
-      growthMiB.push(residentMiB() - before);
-    }
-    expect(Math.min(...growthMiB)).toBeLessThan(4);
+    // 320 MiB in each round.
+    expect(await smallestGrowthMiB(stage.server.pid, 4, offerAll)).toBeLessThan(4);
   });
 
   it('CVE-2014-2855: an unknown user, an empty name and a long one are answered at once', async () => {
