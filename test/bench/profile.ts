@@ -1,0 +1,77 @@
+/**
+ * `npm run profile -- NAME [--runs N] [--scale F] [--dir DIR]`: where our daemon spends its CPU in one scenario of the bench.
+ *
+ * Prints the functions with the most time of their own. The profile, for a browser's developer tools, stays in DIR.
+ */
+
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { removeTree, scratchDir } from '../helpers/scratch.ts';
+import { runOnce, startServer } from './measure.ts';
+import { loadScenarios } from './registry.ts';
+
+/** Functions that are shown. */
+const SHOWN = 40;
+
+interface Profile {
+  readonly nodes: readonly {
+    readonly id: number;
+    readonly callFrame: { readonly functionName: string; readonly url: string; readonly lineNumber: number };
+  }[];
+  readonly samples: readonly number[];
+  readonly timeDeltas: readonly number[];
+}
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    runs: { type: 'string', default: '3' },
+    scale: { type: 'string', default: '1' },
+    dir: { type: 'string' },
+  },
+});
+const scenarios = await loadScenarios();
+const scenario = scenarios.find(({ name }) => name === positionals[0]);
+if (scenario === undefined) {
+  console.error(`usage: npm run profile -- NAME [--runs N] [--scale F] [--dir DIR]`);
+  console.error(`names: ${scenarios.map(({ name }) => name).join(' ')}`);
+  process.exit(1);
+}
+
+const profiles = mkdtempSync(join(tmpdir(), `profile-${scenario.name}-`));
+const dir = scratchDir(`profile-${scenario.name}`, values.dir);
+try {
+  mkdirSync(join(dir, 'module'));
+  scenario.prepare?.(dir, Number(values.scale));
+  const server = await startServer(scenario, 'ours', dir, ['--cpu-prof', `--cpu-prof-dir=${profiles}`]);
+  for (let run = 0; run < Number(values.runs); run++) {
+    console.error(await runOnce(scenario, server, dir, Number(values.scale)));
+  }
+  await server.stop();
+} finally {
+  removeTree(dir);
+}
+for (const name of readdirSync(profiles)) show(join(profiles, name));
+
+function show(path: string): void {
+  const { nodes, samples, timeDeltas } = JSON.parse(readFileSync(path, 'utf8')) as Profile;
+  const names = new Map(nodes.map(({ id, callFrame }) => [id, nameOf(callFrame)]));
+  const own = new Map<string, number>();
+  for (const [index, id] of samples.entries()) {
+    const name = names.get(id)!;
+    own.set(name, (own.get(name) ?? 0) + timeDeltas[index]!);
+  }
+  own.delete('(idle)');
+  const total = own.values().reduce((sum, time) => sum + time, 0);
+  console.log(`${path}: ${(total / 1e6).toFixed(2)} s`);
+  for (const [name, time] of [...own].sort((a, b) => b[1] - a[1]).slice(0, SHOWN)) {
+    console.log(`${((100 * time) / total).toFixed(1).padStart(5)} %  ${name}`);
+  }
+}
+
+function nameOf({ functionName, url, lineNumber }: Profile['nodes'][number]['callFrame']): string {
+  const place = url === '' ? '' : ` ${url.replace(/^.*\/src\//, '')}:${lineNumber + 1}`;
+  return `${functionName === '' ? '(anonymous)' : functionName}${place}`;
+}
