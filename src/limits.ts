@@ -173,6 +173,12 @@ export interface Limits {
   tlsHandshakeMs: number;
   /** TLS: handshakes of the whole process that begin in one second; one costs about 1 ms. Others wait; `handshakes` bounds them. */
   tlsHandshakesPerSecond: number;
+  /** Monitoring: connections at once; a browser and a scraper need two. More are closed. */
+  monitoringConnections: number;
+  /** Monitoring: request line and header of one request. */
+  monitoringHeaderBytes: number;
+  /** Monitoring: one connection from its first byte to the last of the answer. */
+  monitoringMs: number;
 }
 
 /** A bound's name, in `[limits]`, in messages and in metrics. */
@@ -266,4 +272,7 @@ export const DEFAULT_LIMITS: Readonly<Limits> = Object.freeze({
   sshPenaltyMs: 10 * MINUTE,
   tlsHandshakeMs: 10 * SECOND,
   tlsHandshakesPerSecond: 50,
+  monitoringConnections: 32,
+  monitoringHeaderBytes: 8 * KIB,
+  monitoringMs: 10 * SECOND,
 });

@@ -18,6 +18,7 @@ import { Admission, AdmissionRefusal } from '../listener/admission.ts';
 import { remoteShellPeer, StdioTransport } from '../listener/stdio-transport.ts';
 import { createLogger } from '../observe/log.ts';
 import { LogBudget } from '../observe/session-log.ts';
+import { SessionRegistry } from '../observe/session-registry.ts';
 import { assertReadOnly } from '../sandbox/verify.ts';
 import { runOnlySession } from '../session/session.ts';
 import { runShellSession, SHELL_LIMITS, type ShellRequest } from '../session/shell-session.ts';
@@ -104,7 +105,8 @@ export async function runShellDaemon(config: Config, connection: string | null):
   const ticket = new Admission(limits).admit(transport.peer);
   if (ticket instanceof AdmissionRefusal) throw new Bug('no place for the only session');
   const compression = await compressionTools(limits);
-  const daemon = { modules, limits, motd, compression, logger, logBudget: new LogBudget(limits) };
+  const logBudget = new LogBudget(limits);
+  const daemon = { modules, limits, motd, compression, logger, logBudget, registry: new SessionRegistry() };
   const exit = await runOnlySession(transport, daemon, ticket);
   await logger.flushed(LOG_FLUSH_MS);
   return exit;

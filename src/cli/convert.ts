@@ -17,7 +17,15 @@ export interface ConvertedText {
   readonly exit: number;
 }
 
-const NO_FLAGS = { file: null, listen: null, anonSshListen: null, port: null, address: null, modules: [] };
+const NO_FLAGS = {
+  file: null,
+  listen: null,
+  anonSshListen: null,
+  monitoringListen: null,
+  port: null,
+  address: null,
+  modules: [],
+};
 
 /** Why a configuration cannot be served, or null when it can. */
 function problemOf(source: RsyncdSource, context: LoadContext): string | null {

@@ -37,7 +37,8 @@ export interface OpenListener extends Listener {
  * @throws ConfigError when there is nothing, or when a socket's kind is not configured.
  */
 export function planListeners(config: Config, inherited: readonly InheritedSocket[]): ListenerPlan[] {
-  if (inherited.length > 0) return inherited.map((socket, index) => planInherited(config, inherited, socket, index));
+  const serving = inherited.filter(({ name }) => name !== 'metrics');
+  if (serving.length > 0) return serving.map((socket, index) => planInherited(config, serving, socket, index));
   if (config.listeners.length > 0) return config.listeners.map((one) => ({ place: one.address, settings: one }));
   throw new ConfigError('nothing to listen on: add a [[listener]] with rsyncd = "[::]:873", or give --gokr.listen');
 }
@@ -59,6 +60,12 @@ function planInherited(
     );
   }
   return { place: { fd }, settings };
+}
+
+/** Where the monitoring listener is to be: the sockets called metrics when any socket was inherited, else the configured addresses. */
+export function planMonitoring(config: Config, inherited: readonly InheritedSocket[]): Place[] {
+  if (inherited.length === 0) return [...config.monitoring];
+  return inherited.filter(({ name }) => name === 'metrics').map(({ fd }) => ({ fd }));
 }
 
 /** Configured listeners that no plan opens, because sockets were inherited and none is of their kind. */

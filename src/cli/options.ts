@@ -32,6 +32,11 @@ export const CLI_OPTIONS = [
     value: 'ADDR',
     doc: 'listen on ADDR for anonymous SSH, instead of the configured addresses for that',
   },
+  {
+    name: 'gokr.monitoring_listen',
+    value: 'ADDR',
+    doc: 'serve metrics and status page on ADDR, instead of the configured addresses for that',
+  },
   { name: 'gokr.modulemap', value: 'NAME=PATH', doc: 'serve the directory PATH as module NAME; repeatable' },
   { name: 'modules-in', value: 'DIRECTORY', doc: 'serve each directory in DIRECTORY as a module named like it' },
   { name: 'port', value: 'PORT', doc: 'listen on this port instead of the configured one' },
@@ -52,7 +57,7 @@ export const CLI_OPTIONS = [
   },
   {
     name: 'server',
-    doc: "rsync's own, for a remote shell: --sender sends the user's files, --daemon serves modules",
+    doc: "rsync's own, for a remote shell: --sender sends the user's files, --daemon modules",
   },
   { name: 'sender', doc: 'only with --server, and what it always is: uploads are refused' },
   {
@@ -126,6 +131,7 @@ function flagsOf(given: Given): ConfigFlags {
     file: last(given, 'config'),
     listen: last(given, 'gokr.listen'),
     anonSshListen: last(given, 'gokr.anonssh_listen'),
+    monitoringListen: last(given, 'gokr.monitoring_listen'),
     port: last(given, 'port'),
     address: last(given, 'address'),
     modules: given.get('gokr.modulemap') ?? [],

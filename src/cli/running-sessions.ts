@@ -63,6 +63,7 @@ export class RunningSessions {
     }
     const ticket = this.#admission.admit(connection.peer);
     if (ticket instanceof AdmissionRefusal) {
+      daemon.registry.connectionRefused();
       daemon.logger.info({ peer: connection.peer.address, limit: ticket.cap }, 'connection refused');
       service.refuse(connection, ticket);
       return;

@@ -10,12 +10,14 @@ import { ConfigError } from '../errors.ts';
 import { inheritedSockets } from '../listener/activation.ts';
 import { createLogger, type Logger } from '../observe/log.ts';
 import { LogBudget } from '../observe/session-log.ts';
+import { SessionRegistry } from '../observe/session-registry.ts';
 import { dropToNobody } from '../sandbox/identity.ts';
 import { ownerWarning } from '../sandbox/user-namespace.ts';
 import { assertReadOnly } from '../sandbox/verify.ts';
 import { closeModuleRoot, openModuleRoot } from '../vfs/module-root.ts';
 import { keyFields, keyWarnings, type ListenerKeys } from './listener-keys.ts';
-import { leftOut, type OpenListener, openListeners, planListeners } from './listeners.ts';
+import { leftOut, type OpenListener, openListeners, planListeners, planMonitoring } from './listeners.ts';
+import { Monitor, readOnlyGuarantees } from './monitor.ts';
 import { RunningSessions } from './running-sessions.ts';
 import { loadHostTables, servedModules } from './served-modules.ts';
 import { connectServiceManager, statusText } from './service-manager.ts';
@@ -46,7 +48,11 @@ export async function serve(config: Config, environment: Environment, context: L
   if (owners !== null) logger.warn(owners);
   const manager = await connectServiceManager(environment, process.pid);
   const sessions = new RunningSessions(limits);
-  const plans = planListeners(config, inheritedSockets(environment, process.pid, isSocketFd));
+  const registry = new SessionRegistry();
+  const logBudget = new LogBudget(limits);
+  const monitor = new Monitor(config, logger, [logBudget]);
+  const inherited = inheritedSockets(environment, process.pid, isSocketFd);
+  const plans = planListeners(config, inherited);
   for (const { kind, address } of leftOut(config, plans)) {
     logger.warn(
       { listener: kind, address: formatListenAddress(address) },
@@ -55,22 +61,30 @@ export async function serve(config: Config, environment: Environment, context: L
   }
   const listeners = await openListeners(plans, sessions, { limits, context });
   try {
+    const watched = await monitor.listen(planMonitoring(config, inherited));
+    for (const { addressText } of watched) logger.info({ address: addressText }, 'monitoring');
+    if (watched.length > 0) registry.watchLoop('main');
     logger.info(dropToNobody());
     // SECURITY: a root behind a stranger's link is refused now, not when the first client comes (CVE-2026-53784).
     for (const { path } of config.modules) closeModuleRoot(openModuleRoot(Buffer.from(path), limits));
-    for (const summary of assertReadOnly(config.modules)) logger.info({ ...summary }, 'module is read-only for us');
+    const readOnly = assertReadOnly(config.modules);
+    for (const summary of readOnly) logger.info({ ...summary }, 'module is read-only for us');
     const modules = servedModules(config, tables);
-    sessions.open({ modules, limits, motd, compression, logger, logBudget: new LogBudget(limits) });
+    sessions.open({ modules, limits, motd, compression, logger, logBudget, registry });
     announce(listeners, config, logger);
     onReloadSignal(() => reloadKeys(listeners, config, logger));
+    const shown = listeners.map(({ addressText, keys }) => ({ kind: keys.current.kind, address: addressText }));
+    if (watched.length > 0) monitor.ready(() => [registry.snapshot()], shown, readOnlyGuarantees(readOnly));
     manager.ready(() => statusText(sessions.count, sessions.bytesSent));
     const signal = await endSignal();
     manager.stopping();
+    monitor.draining();
     logger.info({ signal, sessions: sessions.count }, 'stopping');
   } finally {
     for (const listener of listeners) await listener.close();
   }
   await sessions.finish();
+  await monitor.close();
   manager.close();
   await logger.flushed(LOG_FLUSH_MS);
   return 0;

@@ -63,6 +63,8 @@ export interface Config {
   readonly file: string | null;
   /** May be empty: inherited sockets, or the default address, are the caller's choice then. */
   readonly listeners: readonly ListenerConfig[];
+  /** Where metrics and the status page are served. */
+  readonly monitoring: readonly ListenAddress[];
   /** At least one, names distinct, in configuration order. */
   readonly modules: readonly ModuleConfig[];
   /** Message of the day as it goes to clients, without the final extra line feed; null: none. */
@@ -84,6 +86,8 @@ export interface ConfigFlags {
   readonly listen: string | null;
   /** --gokr.anonssh_listen: replaces the file's anon_ssh listeners. */
   readonly anonSshListen: string | null;
+  /** --gokr.monitoring_listen: replaces the file's http_monitoring listeners. */
+  readonly monitoringListen: string | null;
   /** --port and --address: replace that part of each rsyncd listener, as in rsync --daemon. */
   readonly port: string | null;
   readonly address: string | null;

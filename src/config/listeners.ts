@@ -1,7 +1,7 @@
 /** [[listener]] sections and the address flags → listeners with absolute file names; sections.ts calls it. */
 import { resolve } from 'node:path';
 import { ConfigError } from '../errors.ts';
-import type { ConfigFlags, ListenerConfig, LoadContext } from './config.ts';
+import type { Config, ConfigFlags, ListenerConfig, LoadContext } from './config.ts';
 import { type ListenAddress, parseHost, parseListenAddress, parsePort, RSYNC_PORT } from './listen-address.ts';
 import { NOT_SUPPORTED_YET } from './not-yet.ts';
 import { type Checked, LISTENER_KEYS, LISTENER_KINDS } from './schema.ts';
@@ -50,7 +50,10 @@ function kindOf(source: Source, section: Section, values: Values): Kind {
   return kinds[0]!;
 }
 
-function loadListener({ source, baseDir, context }: ListenerSurroundings, section: Section): ListenerConfig {
+/** A listener of the file; `http_monitoring` serves no module, and is no ListenerConfig. */
+type FileListener = ListenerConfig | { readonly kind: 'http_monitoring'; readonly address: ListenAddress };
+
+function loadListener({ source, baseDir, context }: ListenerSurroundings, section: Section): FileListener {
   const values = checkSection(source, section, LISTENER_KEYS);
   const kind = kindOf(source, section, values);
   refuseNotYet({ source, section }, LISTENER_KEYS, values, NOT_SUPPORTED_YET.listener);
@@ -72,6 +75,7 @@ function loadListener({ source, baseDir, context }: ListenerSurroundings, sectio
     const paths = { certificatePath: pathOf('tls_certificate'), keyPath: pathOf('tls_key') };
     return { kind, address: parseListenAddress(values.tls!), ...paths };
   }
+  if (kind === 'http_monitoring') return { kind, address: parseListenAddress(values.http_monitoring!) };
   return { kind: 'rsyncd', address: parseListenAddress(values.rsyncd!) };
 }
 
@@ -110,12 +114,23 @@ function encryptedListeners(
   return [{ kind: 'anon_ssh', address, hostKeyPath }, ...encrypted.filter(({ kind }) => kind !== 'anon_ssh')];
 }
 
+function monitoringAddresses(
+  source: Source,
+  configured: readonly FileListener[],
+  { monitoringListen }: ConfigFlags,
+): ListenAddress[] {
+  if (monitoringListen !== null) {
+    return [source.locate('--gokr.monitoring_listen', () => parseListenAddress(monitoringListen))];
+  }
+  return configured.filter(({ kind }) => kind === 'http_monitoring').map(({ address }) => address);
+}
+
 /** Plain listeners first, then the others in the order of the file. @throws ConfigError naming the place. */
 export function loadListeners(
   at: ListenerSurroundings,
   sections: readonly Section[],
   flags: ConfigFlags,
-): ListenerConfig[] {
+): Pick<Config, 'listeners' | 'monitoring'> {
   const configured = sections.map((section) => loadListener(at, section));
   configured.forEach(({ kind, address }, index) => {
     if (address.port !== 0 && configured.findIndex((other) => sameAddress(address, other.address)) !== index) {
@@ -124,10 +139,14 @@ export function loadListeners(
     }
   });
   const plain = configured.filter(({ kind }) => kind === 'rsyncd').map(({ address }) => address);
-  return [
-    ...applyAddressFlags(at.source, plain, flags).map((address) => ({ kind: 'rsyncd' as const, address })),
-    ...encryptedListeners(at, configured, flags),
-  ];
+  const serving = configured.filter((one) => one.kind !== 'http_monitoring');
+  return {
+    listeners: [
+      ...applyAddressFlags(at.source, plain, flags).map((address) => ({ kind: 'rsyncd' as const, address })),
+      ...encryptedListeners(at, serving, flags),
+    ],
+    monitoring: monitoringAddresses(at.source, configured, flags),
+  };
 }
 
 /** Where --keygen writes: the named file, else the default name in the current directory. */

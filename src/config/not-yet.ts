@@ -20,7 +20,7 @@ export const NOT_SUPPORTED_YET: {
     { key: 'log_format', value: 'text' },
     { key: 'dont_namespace' },
   ],
-  listener: [{ key: 'proxy_protocol' }, { key: 'proxy_trusted' }, { key: 'http_monitoring' }],
+  listener: [{ key: 'proxy_protocol' }, { key: 'proxy_trusted' }],
   module: [
     { key: 'queue' },
     { key: 'bandwidth_limit' },

@@ -110,7 +110,7 @@ export function loadSections(source: Source, sections: Sections, settings: LoadS
     timeoutSec: global.timeout,
     logTransfers: global.log_transfers as LogTransfers,
   };
-  const listeners = loadListeners({ source, baseDir: at.baseDir, context }, sections.listeners, flags);
+  const { listeners, monitoring } = loadListeners({ source, baseDir: at.baseDir, context }, sections.listeners, flags);
   const moduleSections = mapModules(source, sections.modules, flags);
   const modules = moduleSections.map((section) => loadModule(at, section));
   refuseDuplicateNames(source, moduleSections, modules);
@@ -120,6 +120,7 @@ export function loadSections(source: Source, sections: Sections, settings: LoadS
   return deepFreeze({
     file,
     listeners,
+    monitoring,
     modules,
     motd: loadMotd(source, at.baseDir, global.motd_file, limits),
     timeoutSec: at.timeoutSec,

@@ -34,7 +34,7 @@ export type OnConnection = (transport: SocketTransport) => void;
 export type OnAcceptError = (error: Error) => void;
 
 /** What most kernels cap the queue of unaccepted connections at anyway. */
-const BACKLOG = 511;
+export const BACKLOG = 511;
 
 const HINTS: Readonly<Record<string, string>> = {
   EADDRINUSE: 'another process listens there',
@@ -115,7 +115,8 @@ async function listen(
   };
 }
 
-function started(server: Server, options: ListenOptions & { fd?: number }, wanted: string): Promise<void> {
+/** Binds a server of net or http. @param wanted names the place in messages. @throws ConfigError with the reason. */
+export function started(server: Server, options: ListenOptions & { fd?: number }, wanted: string): Promise<void> {
   return new Promise((resolve, reject) => {
     const refused = (error: NodeJS.ErrnoException): void => {
       const code = error.code ?? error.message;
@@ -142,6 +143,7 @@ function accept(socket: Socket, isTcp: boolean, onSocket: (socket: Socket) => vo
   onSocket(socket);
 }
 
-function hostPortText(host: string, port: number): string {
+/** An address as clients write it. */
+export function hostPortText(host: string, port: number): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }

@@ -4,9 +4,12 @@ import type { CompressionTools } from '../compress/choose.ts';
 import { AccessError, Bug, EXIT, PeerGone, RsyncError, UsageError } from '../errors.ts';
 import { limitHits } from '../limit-hits.ts';
 import type { Limits } from '../limits.ts';
+import { escapeControls } from '../observe/escape.ts';
 import type { Logger } from '../observe/log.ts';
 import { createSessionLogger, type LogBudget, type SessionLogger, type SessionRecord } from '../observe/session-log.ts';
+import type { LiveSession, ProgressView, SessionRegistry, SessionView } from '../observe/session-registry.ts';
 import type { ServerOptions } from '../options/server-options.ts';
+import type { TransferProgress } from '../transfer/progress.ts';
 import { closeModuleRoot } from '../vfs/module-root.ts';
 import { ClientExit } from '../wire/demux.ts';
 import { ClientMessages } from '../wire/messages.ts';
@@ -31,6 +34,7 @@ export interface Daemon {
   readonly motd: Buffer | null;
   readonly logger: Logger;
   readonly logBudget: LogBudget;
+  readonly registry: SessionRegistry;
 }
 
 /** How far a session has come, which decides how an error can be told. */
@@ -52,7 +56,7 @@ export async function runOnlySession(transport: Transport, daemon: Daemon, ticke
   return new Session(transport, daemon, ticket, true).run();
 }
 
-class Session {
+class Session implements LiveSession {
   readonly #daemon: Daemon;
   readonly #ticket: AdmissionTicket;
   readonly #logger: SessionLogger;
@@ -66,6 +70,7 @@ class Session {
   #messages: ClientMessages | null = null;
   #stage: Stage = 'text';
   #protocol = 0;
+  #progress: TransferProgress | null = null;
 
   /** @param isOnly the client waits for the end of our process before it closes its side. */
   constructor(inner: Transport, daemon: Daemon, ticket: AdmissionTicket, isOnly = false) {
@@ -86,11 +91,13 @@ class Session {
       writer: this.#writer,
       outputStallMs: limits.outputStallMs,
       sessionMs: limits.sessionMs,
+      onPhaseEnd: (name, ms) => daemon.registry.phaseEnded(name, ms),
     });
     this.#watchdog.expectWithin('the file list', limits.preTransferMs, 'preTransferMs');
   }
 
   async run(): Promise<number> {
+    this.#daemon.registry.begin(this);
     try {
       await this.#serve();
     } catch (thrown) {
@@ -169,6 +176,9 @@ class Session {
       onFileSent: () => {
         this.#record.files++;
       },
+      onProgress: (progress) => {
+        this.#progress = progress;
+      },
     });
     this.#record.exit = transferExit(messages);
   }
@@ -231,12 +241,31 @@ class Session {
     }
   }
 
+  view(): SessionView {
+    return {
+      record: this.#record,
+      phase: this.#watchdog.phaseName,
+      seconds: (performance.now() - this.#startedMs) / 1000,
+      bytesSent: this.#writer.bytesWritten,
+      bytesReceived: this.#reader.bytesRead,
+      progress: this.#progress === null ? null : progressView(this.#progress),
+    };
+  }
+
   #log(): void {
     this.#record.bytesSent = this.#writer.bytesWritten;
     this.#record.bytesReceived = this.#reader.bytesRead;
     this.#record.seconds = (performance.now() - this.#startedMs) / 1000;
+    if (this.#progress !== null) this.#daemon.registry.phaseEnded('the file list', this.#progress.listMs);
+    this.#daemon.registry.end(this, this.#record);
     this.#logger.end(this.#record);
   }
+}
+
+function progressView(progress: TransferProgress): ProgressView {
+  const { entries, listedBytes, passedBytes, isListComplete, listMs, path } = progress;
+  const file = path === null ? null : escapeControls(path.toString());
+  return { entries, listedBytes, passedBytes, isListComplete, listMs, file };
 }
 
 function newRecord(peer: string, port: number): SessionRecord {

@@ -133,6 +133,7 @@ class ShellSession {
       compressionTools: compression,
       idleMs: options.timeoutSec * 1000,
       onFileSent: () => {},
+      onProgress: () => {},
     });
     return transferExit(messages);
   }

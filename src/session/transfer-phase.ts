@@ -12,6 +12,7 @@ import type { ServerOptions } from '../options/server-options.ts';
 import { TimeSlice } from '../slice.ts';
 import { CompressedTokenWriter, type CompressorFactory } from '../transfer/compressed-tokens.ts';
 import { DeltaState } from '../transfer/delta.ts';
+import { type SentFile, TransferProgress } from '../transfer/progress.ts';
 import { Sender } from '../transfer/sender.ts';
 import { skipListFor } from '../transfer/skip-compress.ts';
 import { CompressedTokens, PlainTokens } from '../transfer/tokens.ts';
@@ -52,7 +53,9 @@ export interface TransferSetup {
   readonly compressionTools: CompressionTools;
   /** Silence after which the session ends, in milliseconds. */
   readonly idleMs: number;
-  readonly onFileSent: (sizeBytes: number) => void;
+  readonly onFileSent: (file: SentFile) => void;
+  /** Called when the lists begin; the object shows how far the client is from then on. */
+  readonly onProgress: (progress: TransferProgress) => void;
 }
 
 /** Runs the rest of a session whose output is multiplexed already. @throws every error of errors.ts */
@@ -76,6 +79,8 @@ export async function runTransfer(setup: TransferSetup): Promise<void> {
     sums = await acquireTransferSums(agreement.transferSum, agreement.checksumSeed);
     const context = listContext(setup, view, filter, listSum);
     const lists = new FileLists(context);
+    const progress = new TransferProgress(lists, writer, setup.onFileSent);
+    setup.onProgress(progress);
     const sources = await sourceArguments(context, setup, { reader, framed });
     watchdog.arrived();
     await lists.sendFirst(sources.args, sources.mayRepeatNames);
@@ -98,7 +103,7 @@ export async function runTransfer(setup: TransferSetup): Promise<void> {
         isWaiting && limits.sumsIdleMs < setup.idleMs
           ? watchdog.allowSilence(limits.sumsIdleMs, 'sumsIdleMs')
           : watchdog.allowSilence(setup.idleMs),
-      onFileSent: setup.onFileSent,
+      progress,
     });
     await sender.run();
   } finally {

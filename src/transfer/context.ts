@@ -6,6 +6,7 @@ import type { FileLists } from '../flist/lists.ts';
 import type { NdxDecoder } from '../wire/ndx.ts';
 import type { ByteReader } from '../wire/reader.ts';
 import type { DeltaState } from './delta.ts';
+import type { TransferProgress } from './progress.ts';
 import type { SkipList } from './skip-compress.ts';
 import type { CompressedTokens, PlainTokens } from './tokens.ts';
 
@@ -24,6 +25,5 @@ export interface TransferContext extends ListContext {
   readonly bytesReceived: () => number;
   /** Called with true before, with false after waiting for block sums: nobody may fall silent among them for long (B-17). */
   readonly onSumsAwaited: (isWaiting: boolean) => void;
-  /** Called after each file whose data was sent. */
-  readonly onFileSent: (sizeBytes: number) => void;
+  readonly progress: TransferProgress;
 }

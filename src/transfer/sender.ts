@@ -5,7 +5,6 @@ import { openListed } from '../flist/content-sum.ts';
 import type { FileList, FoundEntry } from '../flist/file-list.ts';
 import { line, quotedPath, vanishedText } from '../flist/texts.ts';
 import type { OpenFile } from '../vfs/open-file.ts';
-import { joinPath } from '../vfs/path.ts';
 import {
   IOERR_GENERAL,
   IOERR_VANISHED,
@@ -16,6 +15,7 @@ import {
 } from '../wire/constants.ts';
 import { MAX_NDX_BYTES } from '../wire/ndx.ts';
 import type { TransferContext } from './context.ts';
+import { shownPath } from './progress.ts';
 import { readBlockSums } from './read-sums.ts';
 import { putItem, type Request, readRequest } from './request.ts';
 import { appendedLength, sendContent } from './send-file.ts';
@@ -83,6 +83,7 @@ export class Sender {
     const { lists, incRecurse } = this.#context;
     if (incRecurse && lists.hasLive) {
       const released = lists.oldest;
+      if (released !== undefined) this.#context.progress.released(released);
       lists.releaseOldest();
       if (this.#current === released) this.#current = lists.oldest;
       if (lists.hasLive) {
@@ -140,6 +141,7 @@ export class Sender {
   async #transfer(request: Request, xattrs: XattrRequest | null, found: FoundEntry): Promise<void> {
     const { options, limits } = this.#context;
     const sends = found.list.countSend(found.position);
+    this.#context.progress.reached(request.ndx, found);
     // SECURITY: a real client asks twice at most, once per pass; more would be free amplification (B-19).
     if (sends >= limits.sendsPerFile) throw new LimitError('sendsPerFile', 'file requested too often');
     if (options.dryRun) {
@@ -169,7 +171,7 @@ export class Sender {
         isRedo,
       });
       if (readError !== null) this.#reportReadError(found, readError);
-      this.#context.onFileSent(file.sizeBytes);
+      this.#context.progress.sent(file.sizeBytes);
     } finally {
       file.close();
     }
@@ -249,9 +251,4 @@ export class Sender {
     }
     throw new LimitError('goodbyeItems', 'no end of the session');
   }
-}
-
-/** Path of an entry from the module root, as the client knows it. */
-function shownPath(found: FoundEntry): Buffer {
-  return joinPath(found.list.source(found.position).modulePath, found.list.name(found.position));
 }

@@ -35,6 +35,8 @@ export interface WatchdogParts {
   readonly outputStallMs: number;
   /** Whole session (B-25); 0 is no limit. */
   readonly sessionMs: number;
+  /** Called when a phase ends because the next begins. */
+  readonly onPhaseEnd?: (name: string, ms: number) => void;
 }
 
 /** Aborts the session's reads when a clock runs out. Stop it when the session ends. */
@@ -68,15 +70,17 @@ export class Watchdog {
     return this.#expired;
   }
 
-  /** Name of the current phase, for the log. */
+  /** Name of the current phase, for the log and the status page. */
   get phaseName(): string {
     return this.#phase.name;
   }
 
   /** Starts a phase; its clocks begin now. */
   enter(phase: PhaseClock): void {
+    const now = performance.now();
+    this.#parts.onPhaseEnd?.(this.#phase.name, now - this.#phaseStartedMs);
     this.#phase = phase;
-    this.#phaseStartedMs = performance.now();
+    this.#phaseStartedMs = now;
     this.#lastProgressMs = this.#phaseStartedMs;
   }
 

@@ -50,7 +50,15 @@ const configOf = (path: string, keys = ''): string => LISTEN + moduleOf(path, 'p
 function configError(toml: string): string {
   const file = join(dir, 'rsyncd.toml');
   writeFileSync(file, toml);
-  const flags = { file, listen: null, anonSshListen: null, port: null, address: null, modules: [] };
+  const flags = {
+    file,
+    listen: null,
+    anonSshListen: null,
+    monitoringListen: null,
+    port: null,
+    address: null,
+    modules: [],
+  };
   try {
     readConfig(flags, null, { credentialsDirectory: null, uid: 0 });
     return 'nothing';

@@ -304,7 +304,15 @@ describe.skipIf(!hasRoot())('immunity against paths', { timeout: 30_000 }, () =>
   /** What a start with these keys of a module is refused with. */
   function refusal(keys: ModuleSpec['keys'] & object): string {
     const text = toToml([{ name: 'pub', path: join(stage.dir, 'pub'), keys }]);
-    const flags = { file: null, listen: null, anonSshListen: null, port: null, address: null, modules: [] };
+    const flags = {
+      file: null,
+      listen: null,
+      anonSshListen: null,
+      monitoringListen: null,
+      port: null,
+      address: null,
+      modules: [],
+    };
     try {
       loadConfig(text, 'rsyncd.toml', flags, { credentialsDirectory: null, uid: 0 });
       return 'nothing';

@@ -18,6 +18,7 @@ const RESTRICTED: Readonly<Record<string, RegExp>> = {
   'node:fs/promises': /^(vfs|config|sandbox)\//,
   'node:net': /^(listener|config)\//,
   'node:tls': /^listener\/tls\.ts$/,
+  'node:http': /^listener\/monitoring\.ts$/,
   'node:ffi': /^sandbox\/syscalls\.ts$|^vfs\/xattrs\.ts$/,
   'node:child_process': /^$/,
   'node:vm': /^$/,

@@ -12,7 +12,7 @@ import { snapshot } from '../../helpers/snapshot.ts';
 import { makeTree, type TreeEntry } from '../../helpers/tree.ts';
 import { type Answer, type AnswerFormat, readAnswer } from './answer.ts';
 import { type Ending, Peer } from './peer.ts';
-import { type LogLine, type Server, startServer } from './server.ts';
+import { type LogLine, type Server, type ServerOptions, startServer } from './server.ts';
 import { USUAL_PROTOCOL } from './wire.ts';
 
 /** Indexes of the entries of `pub` in a plain `-r` list from protocol 29 on; below, the order is that of the names. */
@@ -65,6 +65,8 @@ export interface StageOptions {
   /** Further entries of `pub`. */
   readonly tree?: readonly TreeEntry[];
   readonly nodeArgs?: readonly string[];
+  /** Further settings of the process. */
+  readonly process?: Pick<ServerOptions, 'args' | 'wrap' | 'env' | 'descriptors'>;
   /** Address to listen on. */
   readonly listen?: string;
   /** Runs before the daemon starts. */
@@ -178,7 +180,11 @@ export async function openStage(options: StageOptions = {}): Promise<Stage> {
     await makeTree(join(dir, 'pub'), [...PUB, ...(options.tree ?? [])]);
     await options.prepare?.(dir);
     const toml = configOf(dir, options).replace('127.0.0.1:0', options.listen ?? '127.0.0.1:0');
-    const { server, port } = await startServer({ toml, ...(options.nodeArgs && { nodeArgs: options.nodeArgs }) });
+    const { server, port } = await startServer({
+      toml,
+      ...options.process,
+      ...(options.nodeArgs && { nodeArgs: options.nodeArgs }),
+    });
     return new Stage(server, port, dir);
   } catch (error) {
     removeTree(dir);

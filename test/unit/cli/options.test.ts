@@ -31,6 +31,7 @@ describe('parseCommandLine', () => {
         file: 'a.toml',
         listen: null,
         anonSshListen: null,
+        monitoringListen: null,
         port: '8',
         address: '::',
         modules: ['x=/a', 'y=/b=c'],

@@ -10,6 +10,7 @@ export const NO_FLAGS: ConfigFlags = {
   file: null,
   listen: null,
   anonSshListen: null,
+  monitoringListen: null,
   port: null,
   address: null,
   modules: [],

@@ -107,3 +107,27 @@ describe('a credential of the service manager', () => {
     expect(paths).not.toContain(`/etc/${name}`);
   });
 });
+
+describe('the monitoring listener', () => {
+  const monitoringOf = (text: string, monitoringListen: string | null = null) =>
+    load(text + moduleText(), '/usr', { monitoringListen });
+
+  it('stands beside those that serve modules', () => {
+    const { listeners, monitoring } = monitoringOf('[[listener]]\nhttp_monitoring = "127.0.0.1:8738"\n');
+    expect([listeners, monitoring]).toEqual([[], [{ host: '127.0.0.1', port: 8738 }]]);
+  });
+
+  it('is where the command line says', () => {
+    const text = '[[listener]]\nhttp_monitoring = "127.0.0.1:8738"\n';
+    expect(monitoringOf(text, '[::1]:9').monitoring).toEqual([{ host: '::1', port: 9 }]);
+    expect(monitoringOf('').monitoring).toEqual([]);
+    expect(() => monitoringOf('', 'nonsense')).toThrow(
+      '--gokr.monitoring_listen: "nonsense" is not an address and port',
+    );
+  });
+
+  it('cannot have the address of another one', () => {
+    const text = '[[listener]]\nrsyncd = "[::]:873"\n[[listener]]\nhttp_monitoring = "[::]:873"\n';
+    expect(() => monitoringOf(text)).toThrow('listener[1].http_monitoring');
+  });
+});

@@ -123,7 +123,6 @@ describe('keys of later issues', () => {
     ['log_transfers = "file"', 'log_transfers'],
     ['log_format = "text"', 'log_format'],
     ['dont_namespace = true', 'dont_namespace'],
-    ['[[listener]]\nhttp_monitoring = ":8738"', 'listener[0].http_monitoring'],
     ['[[listener]]\nrsyncd = ":873"\nproxy_protocol = true', 'listener[0].proxy_protocol'],
     ['[[listener]]\nrsyncd = ":873"\nproxy_trusted = ["10.0.0.0/8"]', 'listener[0].proxy_trusted'],
     [moduleText('queue = 5'), 'module[0].queue'],

@@ -10,6 +10,7 @@ import type { ServerOptions } from '../../../src/options/server-options.ts';
 import { TimeSlice } from '../../../src/slice.ts';
 import type { TransferContext } from '../../../src/transfer/context.ts';
 import { DeltaState } from '../../../src/transfer/delta.ts';
+import { TransferProgress } from '../../../src/transfer/progress.ts';
 import { PlainTokens } from '../../../src/transfer/tokens.ts';
 import { ModuleView, openModuleRoot } from '../../../src/vfs/module-root.ts';
 import {
@@ -164,7 +165,7 @@ export async function makeSession(plan: ContextPlan): Promise<SessionFixture> {
         openNoatime: false,
         bytesReceived: () => 0,
         onSumsAwaited: () => {},
-        onFileSent: () => {},
+        progress: new TransferProgress(lists, writer),
       } as unknown as TransferContext;
     },
     close() {
