@@ -169,6 +169,8 @@ export interface Limits {
   sshKexWaiting: number;
   /** SSH: longest time for which an address is refused after timeouts and broken handshakes (B-27). */
   sshPenaltyMs: number;
+  /** --once: failed logins before it gives up. A guess costs the wait for a new try, and the password has 192 random bits. */
+  onceFailedLogins: number;
   /** TLS: one handshake. Two round trips and a signature. */
   tlsHandshakeMs: number;
   /** TLS: handshakes of the whole process that begin in one second; one costs about 1 ms. Others wait; `handshakes` bounds them. */
@@ -270,6 +272,7 @@ export const DEFAULT_LIMITS: Readonly<Limits> = Object.freeze({
   sshKexPerSecond: 20,
   sshKexWaiting: 64,
   sshPenaltyMs: 10 * MINUTE,
+  onceFailedLogins: 20,
   tlsHandshakeMs: 10 * SECOND,
   tlsHandshakesPerSecond: 50,
   monitoringConnections: 32,

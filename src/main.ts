@@ -7,6 +7,7 @@ import { convertConfig } from './cli/convert.ts';
 import { dropinText } from './cli/dropin.ts';
 import { checkHealth } from './cli/healthcheck.ts';
 import { makeHostKey } from './cli/keygen.ts';
+import { runOnce } from './cli/once.ts';
 import { type Command, parseCommandLine } from './cli/options.ts';
 import { runRestricted } from './cli/restrict.ts';
 import { serve } from './cli/serve.ts';
@@ -49,6 +50,8 @@ async function main(argv: readonly string[]): Promise<number> {
       return runCommandMode(process.argv.slice(2));
     case 'restrict':
       return runRestricted(command.directory, process.env.SSH_ORIGINAL_COMMAND ?? null);
+    case 'once':
+      return runOnce(command, loadContext());
     case 'shell-daemon':
       return runShellDaemon(configOf(command, userFirst), process.env.SSH_CONNECTION ?? null);
     case 'serve':
@@ -56,7 +59,10 @@ async function main(argv: readonly string[]): Promise<number> {
   }
 }
 
-function configOf({ flags, modulesIn: directory }: Extract<Command, { flags: unknown }>, places = usualConfigFiles) {
+function configOf(
+  { flags, modulesIn: directory }: Extract<Command, { modulesIn: unknown }>,
+  places = usualConfigFiles,
+) {
   const modules = directory === null ? flags.modules : [...modulesIn(directory), ...flags.modules];
   const home = homeDirectory();
   return readConfig({ ...flags, modules }, home, loadContext(), places(home));

@@ -65,6 +65,11 @@ export const CLI_OPTIONS = [
     value: 'DIR',
     doc: 'for command= in authorized_keys: the key may only pull, from DIR and what is below it',
   },
+  {
+    name: 'once',
+    doc: 'serve one module to one client, with a password of its own; exit with the outcome',
+  },
+  { name: 'once-timeout', value: 'TIME', doc: 'how long --once waits for its client: seconds, or "10m" (1h)' },
   { name: 'version', short: 'V', doc: 'print versions and licence, exit' },
   { name: 'help', short: 'h', doc: 'print this text, exit' },
 ] as const satisfies readonly CliOption[];
@@ -77,6 +82,12 @@ export type Command =
   /** rsync's --server --sender: the whole command line is the client's. */
   | { readonly kind: 'shell' }
   | { readonly kind: 'restrict'; readonly directory: string }
+  | {
+      readonly kind: 'once';
+      readonly flags: ConfigFlags;
+      /** Milliseconds until a client must have logged in. */
+      readonly timeoutMs: number;
+    }
   | {
       readonly kind: 'keygen';
       /** null: the default name. */
@@ -197,6 +208,34 @@ function last(given: Given, name: string): string | null {
   return given.get(name)?.at(-1) ?? null;
 }
 
+/** How long --once waits for its client unless it is told. */
+const ONCE_TIMEOUT = '1h';
+
+/** Milliseconds by unit. */
+const UNITS_MS: Readonly<Record<string, number>> = { '': 1000, s: 1000, m: 60_000, h: 3_600_000 };
+
+/** Beyond this a Node timer fires at once. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+function onceCommand(given: Given): Command {
+  const flags = flagsOf(given);
+  const text = last(given, 'once-timeout') ?? ONCE_TIMEOUT;
+  const [, count = '', unit = ''] = /^(\d{1,9})([smh]?)$/.exec(text) ?? [];
+  const timeoutMs = Number(count) * UNITS_MS[unit]!;
+  if (timeoutMs < 1 || timeoutMs > LONGEST_TIMER_MS) {
+    throw usage(
+      `--once-timeout=${text} is not allowed: expected 1 to ${LONGEST_TIMER_MS / 1000} seconds, as 600 or "10m"`,
+    );
+  }
+  if (flags.port !== null || flags.address !== null || flags.anonSshListen !== null) {
+    throw usage('--once listens where --gokr.listen says, or on 127.0.0.1:0; --port, --address and SSH are not for it');
+  }
+  if (flags.file === null && flags.modules.length === 0) {
+    throw usage('--once needs a module: --gokr.modulemap=NAME=PATH');
+  }
+  return { kind: 'once', flags, timeoutMs };
+}
+
 /**
  * Parses the arguments behind the program's name.
  * @throws UsageError (exit 1) for anything that we do not know, and for rsync's upload mode.
@@ -224,6 +263,12 @@ export function parseCommandLine(argv: readonly string[]): Command {
   const directory = last(given, 'restrict');
   if (directory !== null) {
     return { kind: 'restrict', directory };
+  }
+  if (given.has('once')) {
+    return onceCommand(given);
+  }
+  if (given.has('once-timeout')) {
+    throw usage('--once-timeout is only allowed beside --once');
   }
   if (given.has('sender')) {
     throw usage('--sender is only allowed behind --server');

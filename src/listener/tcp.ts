@@ -27,17 +27,25 @@ export interface InheritedDescriptor {
   readonly fd: number;
 }
 
+/** A unix socket of our own, for this user alone; it is removed when the listener closes. */
+export interface UnixPath {
+  readonly path: string;
+}
+
 /** Called once per connection; must not throw. */
 export type OnConnection = (transport: SocketTransport) => void;
 
 /** Called when the kernel fails to give us a connection (out of descriptors); the listener goes on. */
 export type OnAcceptError = (error: Error) => void;
 
+/** umask under which only we may connect to a socket that we make. */
+const OWN_SOCKET_UMASK = 0o177;
+
 /** What most kernels cap the queue of unaccepted connections at anyway. */
 export const BACKLOG = 511;
 
 const HINTS: Readonly<Record<string, string>> = {
-  EADDRINUSE: 'another process listens there',
+  EADDRINUSE: 'another process listens there, or a file has that name',
   EACCES: 'ports below 1024 need root, CAP_NET_BIND_SERVICE or socket activation; 8730 does not',
   EADDRNOTAVAIL: 'no interface of this machine has the address',
   EAFNOSUPPORT: 'this machine has no IPv6; use 0.0.0.0',
@@ -66,6 +74,24 @@ export async function listenFd(
   onAcceptError: OnAcceptError = () => {},
 ): Promise<Listener> {
   return listenSockets({ fd }, (socket) => onConnection(new SocketTransport(socket)), onAcceptError);
+}
+
+/**
+ * Makes a unix socket that only this user can connect to, and listens on it.
+ * @throws ConfigError when it cannot be made, also when the path exists.
+ */
+export async function listenUnix(
+  { path }: UnixPath,
+  onConnection: OnConnection,
+  onAcceptError: OnAcceptError = () => {},
+): Promise<Listener> {
+  const umask = process.umask(OWN_SOCKET_UMASK);
+  try {
+    const onSocket = (socket: Socket): void => onConnection(new SocketTransport(socket));
+    return { ...(await listen({ path, backlog: BACKLOG }, path, onSocket, onAcceptError)), addressText: path };
+  } finally {
+    process.umask(umask);
+  }
 }
 
 /**

@@ -32,7 +32,14 @@ export interface ConnectContext {
   readonly watchdog: Watchdog;
   /** Filled in as things become known. */
   readonly record: SessionRecord;
+  readonly onLogin?: LoginJudge;
 }
+
+/**
+ * Asked when a client has logged in, before it is let in. `record` goes on to show what becomes of the session.
+ * @returns false when there is no place for it any more.
+ */
+export type LoginJudge = (record: Readonly<SessionRecord>) => boolean;
 
 /** A client that was let into a module. */
 export interface Admitted {
@@ -76,6 +83,7 @@ export async function requestModule(
     watchdog.enter({ name: 'the login', totalMs: limits.authMs, totalLimit: 'authMs', idleMs: 0 });
     const { authentication } = module;
     record.user = await authenticate(reader, sink, { moduleText: module.name, authentication, greeting, md4, limits });
+    if (context.onLogin?.(record) === false) throw tooManyConnections(1);
   }
   const rootFd = openRoot(module, limits);
   sink.writeText(OK_LINE);

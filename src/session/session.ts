@@ -19,7 +19,7 @@ import type { Transport } from '../wire/transport.ts';
 import { Watchdog } from '../wire/watchdog.ts';
 import { FrameWriter } from '../wire/writer.ts';
 import type { AdmissionTicket } from './admission-ticket.ts';
-import { receiveOptions, requestModule } from './connect.ts';
+import { type LoginJudge, receiveOptions, requestModule } from './connect.ts';
 import { type Agreement, exchangePreamble } from './preamble.ts';
 import { tooManyConnections } from './refusals.ts';
 import type { ServedModule } from './served-module.ts';
@@ -35,6 +35,10 @@ export interface Daemon {
   readonly logger: Logger;
   readonly logBudget: LogBudget;
   readonly registry: SessionRegistry;
+  /** Absent where every client that may log in is let in. */
+  readonly onLogin?: LoginJudge;
+  /** Called with what became of each session, when its connection is closed. */
+  readonly onEnd?: (record: Readonly<SessionRecord>) => void;
 }
 
 /** How far a session has come, which decides how an error can be told. */
@@ -82,7 +86,7 @@ class Session implements LiveSession {
     const { limits, logger, logBudget } = daemon;
     const { address: peer, port } = transport.peer;
     this.#logger = createSessionLogger(logger, logBudget, limits, {});
-    this.#record = newRecord(peer, port);
+    this.#record = emptyRecord(peer, port);
     this.#writer = new FrameWriter(transport, limits.outputBytes);
     this.#reader = new ByteReader(transport, () => this.#writer.flush());
     this.#watchdog = new Watchdog({
@@ -259,6 +263,7 @@ class Session implements LiveSession {
     if (this.#progress !== null) this.#daemon.registry.phaseEnded('the file list', this.#progress.listMs);
     this.#daemon.registry.end(this, this.#record);
     this.#logger.end(this.#record);
+    this.#daemon.onEnd?.(this.#record);
   }
 }
 
@@ -268,7 +273,8 @@ function progressView(progress: TransferProgress): ProgressView {
   return { entries, listedBytes, passedBytes, isListComplete, listMs, file };
 }
 
-function newRecord(peer: string, port: number): SessionRecord {
+/** The record of a session that has not begun. */
+export function emptyRecord(peer: string, port: number): SessionRecord {
   return {
     peer,
     port,

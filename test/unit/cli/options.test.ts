@@ -48,6 +48,31 @@ describe('parseCommandLine', () => {
     });
   });
 
+  it.each([
+    [[], 3_600_000],
+    [['--once-timeout=1'], 1000],
+    [['--once-timeout', '90s'], 90_000],
+    [['--once-timeout=2h'], 7_200_000],
+    [['--once-timeout=2147483s'], 2_147_483_000],
+  ])('knows --once with %j', (argv, timeoutMs) => {
+    const asked = ['--once', '--gokr.modulemap=bak=/home', '--gokr.listen=/run/once', ...argv];
+    const flags = { ...NO_FLAGS, listen: '/run/once', modules: ['bak=/home'] };
+    expect(parseCommandLine(asked)).toEqual({ kind: 'once', flags, timeoutMs });
+  });
+
+  it.each([
+    [['--once'], 'needs a module'],
+    [['--once-timeout=5'], 'only allowed beside --once'],
+    [['--once', '--config=a', '--port=1'], '--port, --address and SSH are not for it'],
+    [['--once', '--config=a', '--gokr.anonssh_listen=:1'], '--port, --address and SSH are not for it'],
+    ...['0', '-1', '1.5', '5d', 'x', '2147484', '9999999999'].map((time): [string[], string] => [
+      ['--once', '--config=a', `--once-timeout=${time}`],
+      `--once-timeout=${time} is not allowed`,
+    ]),
+  ])('refuses %j', (argv, reason) => {
+    expect(refused(...argv).message).toContain(reason);
+  });
+
   it('knows --gokr.anonssh_listen', () => {
     expect(parseCommandLine(['--gokr.anonssh_listen=[::]:22873'])).toMatchObject({
       kind: 'serve',
@@ -83,7 +108,6 @@ describe('parseCommandLine', () => {
   it.each([
     ['--demon', 'unknown option "--demon"; the nearest known option is --daemon'],
     ['--gokr.module=x=/a', 'the nearest known option is --gokr.modulemap'],
-    ['--once', 'unknown option "--once"'],
     ['-x', 'unknown option "-x"'],
     ['--\u001b[2J', 'unknown option "--\\u001b[2J"'],
     ['--__proto__', 'unknown option "--__proto__"'],

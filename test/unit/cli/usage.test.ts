@@ -24,10 +24,6 @@ describe('helpText', () => {
     const example = /^ {2}gokr-rsyncd (.*)$/m.exec(helpText())?.[1]?.split(' ') ?? [];
     expect(parseCommandLine(example)).toMatchObject({ kind: 'serve', flags: { modules: ['share=/usr/share'] } });
   });
-
-  it('does not mention --once, which this build lacks', () => {
-    expect(helpText()).not.toContain('--once');
-  });
 });
 
 describe('versionText', () => {
