@@ -46,6 +46,11 @@ const VIEWS: Readonly<Record<string, { tree: string; keys: Exclude<ModuleSpec['k
   numeric: { tree: 'plain', keys: { numeric_ids: true } },
 };
 
+/** The trees that modules show, for makeFixtures. */
+export function treesOf(modules: readonly ModuleName[]): string[] {
+  return [...new Set(modules.map((module) => VIEWS[module]?.tree ?? module))];
+}
+
 /** Makes the named trees (all when absent) in a temporary directory; needs root. */
 export async function makeFixtures(names: readonly string[] = Object.keys(TREES)): Promise<Fixtures> {
   const scratch = scratchDir('equivalence');

@@ -3,12 +3,14 @@
  * from ours and compared; prints what differs and, last, `N passed, M failed`.
  *
  * --only TEXT keeps the cells whose name contains TEXT, --client NAME those of one client, --protocol N and
- * --state NAME likewise (all repeatable); --jobs N pulls at a time; --self puts C rsync on both sides. Needs root.
+ * --state NAME likewise (all repeatable); --shard I/N runs the I-th of N equal parts of what is left, for several machines or
+ * sittings; --jobs N pulls at a time; --self puts C rsync on both sides. Needs root.
  */
 
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { removeTree, scratchDir } from '../helpers/scratch.ts';
+import { treesOf } from '../interop/fixtures.ts';
 import { compareForeign } from '../interop/foreign.ts';
 import { knowsOptions } from '../interop/known.ts';
 import { type Cell, openStage, type Stage } from '../interop/stage.ts';
@@ -23,6 +25,7 @@ const { values } = parseArgs({
     client: { type: 'string', multiple: true },
     protocol: { type: 'string', multiple: true },
     state: { type: 'string', multiple: true },
+    shard: { type: 'string', default: '1/1' },
     jobs: { type: 'string', default: String(availableParallelism()) },
     self: { type: 'boolean', default: false },
   },
@@ -33,12 +36,14 @@ const report = new Report();
 const cells = jobs >= 1 && hasRoot() ? chosenCells() : [];
 if (cells.length === 0) {
   console.error(
-    'usage: npm run matrix -- [--only TEXT] [--client NAME] [--protocol N] [--state NAME] [--jobs N] [--self]',
+    'usage: npm run matrix -- [--only TEXT] [--client NAME] [--protocol N] [--state NAME] [--shard I/N] [--jobs N] [--self]',
   );
-  console.error('nothing chosen: the matrix needs root, --jobs of at least 1 and a name that exists');
+  console.error(
+    'nothing chosen: the matrix needs root, --jobs of at least 1, a name that exists and a shard from 1/N to N/N',
+  );
   process.exit(1);
 }
-const stage = await openStage({ self: values.self });
+const stage = await openStage({ self: values.self, trees: treesOf(cells.map(({ asked }) => asked.module)) });
 const probes = scratchDir('matrix');
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => endEarly(signal));
 try {
@@ -76,7 +81,14 @@ function chosenCells(): Cell[] {
     })
     .filter((cell) => values.only?.some((text) => cellName(cell).includes(text)) ?? true)
     .filter(({ protocol }) => values.protocol?.includes(String(protocol)) ?? true)
-    .filter(({ state }) => values.state?.includes(state) ?? true);
+    .filter(({ state }) => values.state?.includes(state) ?? true)
+    .filter((_cell, index) => isOfShard(index));
+}
+
+/** Every N-th cell, so that each part has something of everything. */
+function isOfShard(index: number): boolean {
+  const [part, parts] = values.shard.split('/').map(Number);
+  return parts !== undefined && index % parts === part! - 1;
 }
 
 async function runAll(on: Stage, all: readonly Cell[]): Promise<void> {

@@ -60,10 +60,14 @@ export function packageVersion(suite: Suite, name: string): string {
 /** Makes the roots that are missing; returns one line for each that could not be made. Needs the network. */
 export function makeClientRoots(): string[] {
   return ROOTS.flatMap(({ suite, packages }) => {
-    if (packages.every((name) => rootCommand(suite, name) !== null)) return [];
+    if (isComplete(suite, packages)) return [];
     const error = makeRoot(suite, packages);
     return error === null ? [] : [`root of ${suite}: ${error}`];
   });
+}
+
+function isComplete(suite: Suite, packages: readonly string[]): boolean {
+  return packages.every((name) => rootCommand(suite, name) !== null);
 }
 
 function makeRoot(suite: Suite, packages: readonly string[]): string | null {
@@ -73,7 +77,7 @@ function makeRoot(suite: Suite, packages: readonly string[]): string | null {
   mkdirSync(ROOTS_DIR, { recursive: true });
   // Made under another name: a root that is there is complete, also when a run was interrupted.
   const dir = mkdtempSync(join(ROOTS_DIR, `.${suite}-`));
-  const args = ['--variant=minbase', `--include=${packages.join(',')}`];
+  const args = ['--variant=minbase', '--aptopt=Acquire::Retries "3"', `--include=${packages.join(',')}`];
   console.error(`making a root of ${suite} in ${ROOTS_DIR} (about a minute)`);
   let output = mmdebstrap([...args, suite, join(dir, 'root'), MIRROR]);
   if (output !== null && /is expired/.test(output)) {
@@ -83,7 +87,8 @@ function makeRoot(suite: Suite, packages: readonly string[]): string | null {
     const anyDate = '--aptopt=Acquire::Check-Valid-Until "false"';
     output = mmdebstrap([...args, anyDate, suite, join(dir, 'root'), MIRROR]);
   }
-  if (output === null) {
+  // Another run may have made it in the meantime, and be using it.
+  if (output === null && !isComplete(suite, packages)) {
     removeTree(join(ROOTS_DIR, suite));
     renameSync(join(dir, 'root'), join(ROOTS_DIR, suite));
   }
