@@ -60,14 +60,16 @@ export const DIFFERENCES: readonly Difference[] = [
   },
   {
     reason:
-      'A refused option (--iconv is refused as by a C rsync without charset conversion) ends with the exit code of the refusal; the reference resets some connections and its client then reports the socket.',
+      'A refused option (--iconv is refused as by a C rsync without charset conversion) ends with the exit code of the refusal, or with 12 in clients that know no other; the reference resets some connections and its client then reports the socket.',
     applies: (asked) => asked.args.some((arg) => /^(--iconv=|--copy-devices$|-M)/.test(arg)),
-    explains: /^exit code should be 10, is 4$|^stderr lacks: rsync error: error in socket IO \(code 10\)/,
+    explains:
+      /^exit code should be 10, is (4|12)$|^stderr lacks: rsync error: error in socket IO \(code 10\)|^stderr has added: rsync( error: error in rsync protocol data stream \(code 12\)|: connection unexpectedly closed )/,
   },
   {
-    reason: 'A refusal is told in one line; the reference adds the line of its source where it ended.',
+    reason:
+      'A refusal is told in one line; the reference adds the line of its source where it ended, or tells old clients nothing.',
     applies: (asked) => asked.args.includes('--remove-source-files'),
-    explains: /^stderr lacks: rsync error: .*\[sender=/,
+    explains: /^stderr lacks: rsync error: .*\[sender=|^stderr has added: ERROR: --remove-source-files cannot be used/,
   },
   {
     reason: 'A daemon that is asked for its version (-M-V) refuses; the reference prints it and is gone.',

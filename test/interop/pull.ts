@@ -119,6 +119,8 @@ function withoutPlace(daemon: RunningDaemon, dir: string): (line: string) => str
       .replaceAll(dir, 'DIR')
       .replaceAll(`:${daemon.port}`, ':PORT')
       .replace(/ port \d+$/, ' port PORT')
+      // -vvv of 3.2: the access time is the moment of the pull.
+      .replace(/^(set modtime, atime of .*\)) \S+ \S+, \(\d+\) .*$/, '$1')
       .replace(/pid=\d+/, 'pid=PID')
       .replace(/(^|[ /"])(\.[^/]+)\.[A-Za-z0-9]{6}(?= to | from |"|$)/, '$1$2.XXXXXX');
 }

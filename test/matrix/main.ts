@@ -53,7 +53,9 @@ try {
 }
 process.exitCode = report.print();
 
+/** What was judged so far is said; no cell is judged on a stage that is gone. */
 async function endEarly(signal: string): Promise<void> {
+  report.print();
   console.error(`ended by ${signal} before the last cell`);
   await cleanUp();
   process.exit(1);

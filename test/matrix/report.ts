@@ -14,6 +14,7 @@ export class Report {
   readonly #byClient = new Map<string, { passed: number; failed: number }>();
   readonly #absent: string[] = [];
   #done = 0;
+  #isPrinted = false;
   #unknownCells = 0;
 
   /** A line for the head of the report. */
@@ -37,6 +38,7 @@ export class Report {
   }
 
   judged(cell: Cell, { differences, explained }: Verdict): void {
+    if (this.#isPrinted) return;
     const counts = this.#byClient.get(cell.client.name) ?? { passed: 0, failed: 0 };
     this.#byClient.set(cell.client.name, counts);
     this.#done++;
@@ -58,8 +60,9 @@ export class Report {
     console.error(`${this.#done} of ${total}, ${failed} failed, about ${Math.ceil(left / 60)} min left`);
   }
 
-  /** Prints the summary; returns the exit code. */
+  /** Prints the summary; returns the exit code. What is judged later counts no more. */
   print(): number {
+    this.#isPrinted = true;
     let passed = 0;
     let failed = 0;
     for (const [reason, count] of this.#explained) console.log(`deliberate, in ${count} cells: ${reason}`);
