@@ -68,10 +68,15 @@ function moduleLines(module: ModuleConfig): string[] {
     ...listed('refused options', module.refuseOptions),
     ...listed('uncompressed', module.dontCompress ?? []),
     ...(module.maxConnections === 0 ? [] : [`  max connections: ${module.maxConnections}`]),
+    ...rateLines(module).map((line) => `  ${line}`),
     `  timeout: ${module.timeoutSec} s`,
     `  log: ${module.logTransfers}`,
     ...listed('settings', switches),
   ];
+}
+
+function rateLines({ bytesPerSecond }: Pick<ModuleConfig, 'bytesPerSecond'>): string[] {
+  return bytesPerSecond === 0 ? [] : [`bandwidth: ${bytesPerSecond} bytes per second`];
 }
 
 /** The bounds that are not what limits.ts says. */
@@ -99,7 +104,11 @@ export function checkText(config: Config, context: Pick<LoadContext, 'credential
     [`configuration: ${escapeControls(config.file ?? 'command line')}`],
     ['listeners', ...(listeners.length === 0 ? ['  none configured'] : listeners)],
     ...config.modules.map(moduleLines),
-    [`motd: ${config.motd === null ? 'none' : `${config.motd.length} bytes`}`, `log level: ${config.logLevel}`],
+    [
+      `motd: ${config.motd === null ? 'none' : `${config.motd.length} bytes`}`,
+      `log level: ${config.logLevel}`,
+      ...rateLines(config),
+    ],
     limitLines(config.limits),
     ['defaults that differ from rsync', ...DIFFERENCES.map((difference) => `  ${difference(config)}`)],
     ...(warnings.length === 0 ? [] : [['warnings', ...warnings.map((line) => `  ${escapeControls(line)}`)]]),

@@ -7,6 +7,7 @@ import type { Limits } from '../limits.ts';
 import type { ServedModule } from '../session/served-module.ts';
 import { readIdNames } from '../vfs/id-names.ts';
 import { loadXattrCalls, type XattrCalls } from '../vfs/xattrs.ts';
+import { RateLimit } from '../wire/rate-limit.ts';
 
 const NO_NAMES: IdNames = { users: new Map(), groups: new Map() };
 
@@ -15,6 +16,8 @@ export interface HostTables {
   readonly idNames: IdNames;
   /** Null when no module serves extended attributes. */
   readonly xattrs: XattrCalls | null;
+  /** What the bandwidth limits count in, for all threads that serve this configuration. */
+  readonly rates: SharedArrayBuffer;
 }
 
 /**
@@ -26,15 +29,30 @@ export async function loadHostTables(config: Config): Promise<HostTables> {
     idNames: { users: readIdNames('/etc/passwd'), groups: readIdNames('/etc/group') },
     // Least privilege: without such a module, FFI is never even loaded.
     xattrs: config.modules.some((module) => module.xattrs) ? await loadXattrCalls() : null,
+    rates: newRates(config),
   };
+}
+
+/** Memory for the daemon's limit and one per module. */
+export function newRates({ modules }: Pick<Config, 'modules'>): SharedArrayBuffer {
+  return new SharedArrayBuffer(RateLimit.BYTES * (1 + modules.length));
 }
 
 /** Compiles each module's rules. @throws ConfigError for a rule that does not parse. */
 export function servedModules(config: Config, tables: HostTables): ServedModule[] {
-  return config.modules.map((module) => servedModule(module, tables, config.limits));
+  const limit = (bytesPerSecond: number, place: number): RateLimit[] =>
+    bytesPerSecond === 0 ? [] : [new RateLimit(bytesPerSecond, tables.rates, place * RateLimit.BYTES)];
+  return config.modules.map((module, index) => ({
+    ...servedModule(module, tables, config.limits),
+    rateLimits: [...limit(config.bytesPerSecond, 0), ...limit(module.bytesPerSecond, 1 + index)],
+  }));
 }
 
-function servedModule(module: ModuleConfig, { idNames, xattrs }: HostTables, limits: Limits): ServedModule {
+function servedModule(
+  module: ModuleConfig,
+  { idNames, xattrs }: HostTables,
+  limits: Limits,
+): Omit<ServedModule, 'rateLimits'> {
   return {
     name: module.name,
     comment: module.comment,

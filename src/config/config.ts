@@ -30,6 +30,8 @@ export interface ModuleConfig {
   readonly auth: ModuleAuth | null;
   /** 0: no limit of its own. */
   readonly maxConnections: number;
+  /** For all its sessions together; 0: no limit of its own. */
+  readonly bytesPerSecond: number;
   /** The module's own rules, parsed once for errors; files already read. */
   readonly rules: DaemonFilterRules;
   readonly numericIds: boolean;
@@ -70,6 +72,8 @@ export interface Config {
   /** Message of the day as it goes to clients, without the final extra line feed; null: none. */
   readonly motd: Buffer | null;
   readonly timeoutSec: number;
+  /** For all sessions together; 0: no limit. */
+  readonly bytesPerSecond: number;
   readonly logLevel: LogLevel;
   readonly logTransfers: LogTransfers;
   /** Defaults with [limits], max_connections and max_connections_per_address applied. */

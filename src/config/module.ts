@@ -184,6 +184,7 @@ export function loadModule(at: ModuleSurroundings, section: Section): ModuleConf
     access: parseAccess(source, section, values),
     auth: loadAuth(at, section, values),
     maxConnections: values.max_connections,
+    bytesPerSecond: values.bandwidth_limit,
     rules: loadRules(at, section, values),
     numericIds: values.numeric_ids,
     timeoutSec: values.timeout ?? at.timeoutSec,

@@ -14,7 +14,6 @@ export const NOT_SUPPORTED_YET: {
   readonly module: readonly NotYet<keyof typeof MODULE_KEYS>[];
 } = {
   global: [
-    { key: 'bandwidth_limit' },
     { key: 'workers' },
     { key: 'log_transfers', value: 'file' },
     { key: 'log_format', value: 'text' },
@@ -23,7 +22,6 @@ export const NOT_SUPPORTED_YET: {
   listener: [{ key: 'proxy_protocol' }, { key: 'proxy_trusted' }],
   module: [
     { key: 'queue' },
-    { key: 'bandwidth_limit' },
     { key: 'log_transfers', value: 'file' },
     { key: 'file_list_cache' },
     { key: 'generation_file' },

@@ -31,6 +31,8 @@ export interface KeySpec {
   /** Smallest and largest number of a numeric kind; `max` is the longest text in bytes of kind text. */
   readonly min?: number;
   readonly max?: number;
+  /** 0 turns something off, and the smallest number that leaves it on is this. */
+  readonly zeroOrAtLeast?: number;
   readonly choices?: readonly string[];
   /** Kind texts and networks: an empty array is an error, because it could be read as "all" or as "none". */
   readonly notEmpty?: true;
@@ -65,6 +67,8 @@ const MOST_CONNECTIONS = 65_535;
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 const LARGEST_SIZE = 2 ** 40;
 const LARGEST_COUNT = 2 ** 31 - 1;
+/** Bytes per second: what is slower ends at the deadlines of its clients. Somebody who thinks in KiB learns it here. */
+const SLOWEST = 1024;
 
 const LOG_TRANSFERS = ['off', 'session', 'file'] as const;
 
@@ -90,8 +94,9 @@ export const GLOBAL_KEYS = {
     kind: 'size',
     min: 0,
     max: LARGEST_SIZE,
+    zeroOrAtLeast: SLOWEST,
     default: 0,
-    doc: 'Bytes per second, all sessions; 0: any.',
+    doc: 'Bytes per second that all transfers together send; 0: no limit.',
   },
   workers: { kind: 'integer', min: 0, max: 8, default: 0, doc: 'Event loops; 0: one per core, at most 8.' },
   log_level: {
@@ -183,8 +188,9 @@ export const MODULE_KEYS = {
     kind: 'size',
     min: 0,
     max: LARGEST_SIZE,
+    zeroOrAtLeast: SLOWEST,
     default: 0,
-    doc: 'Bytes per second, this module; 0: any.',
+    doc: 'Bytes per second that all transfers of the module together send; 0: no limit of its own.',
   },
   exclude: { kind: 'texts', default: [], doc: 'Patterns that do not exist for any client.' },
   include: { kind: 'texts', default: [], doc: 'Patterns that are shown; come before the excludes.' },

@@ -124,6 +124,7 @@ export function loadSections(source: Source, sections: Sections, settings: LoadS
     modules,
     motd: loadMotd(source, at.baseDir, global.motd_file, limits),
     timeoutSec: at.timeoutSec,
+    bytesPerSecond: global.bandwidth_limit,
     logLevel: global.log_level,
     logTransfers: at.logTransfers,
     limits,

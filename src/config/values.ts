@@ -45,9 +45,14 @@ export function keyPath(section: Section, key: string): string {
   return section.path === '' ? key : `${section.path}.${key}`;
 }
 
+function describeRange({ min, max, zeroOrAtLeast }: KeySpec): string {
+  if (min === undefined) return '';
+  return zeroOrAtLeast === undefined ? ` from ${min} to ${max}` : ` of 0 or from ${zeroOrAtLeast} to ${max}`;
+}
+
 /** What is allowed for a key, in words; also the range column of generated documentation. */
 export function describeKind(spec: KeySpec): string {
-  const range = spec.min === undefined ? '' : ` from ${spec.min} to ${spec.max}`;
+  const range = describeRange(spec);
   switch (spec.kind) {
     case 'boolean':
       return 'true or false';
@@ -105,6 +110,7 @@ function toNumber(spec: KeySpec, value: unknown): number | null {
 
 function isWithin(spec: KeySpec, value: number): boolean {
   const isWhole = spec.kind === 'number' || Number.isInteger(value);
+  if (value > 0 && value < (spec.zeroOrAtLeast ?? 0)) return false;
   return isWhole && value >= (spec.min ?? 0) && value <= (spec.max ?? Number.MAX_SAFE_INTEGER);
 }
 

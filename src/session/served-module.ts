@@ -2,6 +2,7 @@
 
 import type { ModuleListing } from '../flist/context.ts';
 import type { XattrCalls } from '../vfs/xattrs.ts';
+import type { RateLimit } from '../wire/rate-limit.ts';
 import type { ModuleAuthentication } from './auth.ts';
 
 export interface ServedModule {
@@ -16,6 +17,8 @@ export interface ServedModule {
   readonly authentication: ModuleAuthentication | null;
   /** 0 is unlimited. */
   readonly maxConnections: number;
+  /** `bandwidth_limit`, of the module and of the daemon, where they are set. */
+  readonly rateLimits: readonly RateLimit[];
   /** At least 1. */
   readonly timeoutSec: number;
   /** The `refuse_options` list. */

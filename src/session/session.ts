@@ -169,6 +169,7 @@ class Session implements LiveSession {
     messages.ioTimeout(timeoutSec);
     this.#watchdog.keepAliveEvery(Math.min(DEFAULT_KEEP_ALIVE_MS, timeoutSec * 500));
     if (options.bwlimitKiB > 0) this.#transport.limitTo(options.bwlimitKiB * 1024);
+    for (const limit of module.rateLimits) this.#transport.shareLimit(limit);
     await runTransfer({
       ...agreed,
       paths: { kind: 'module' },

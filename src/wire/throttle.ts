@@ -1,5 +1,6 @@
 /** A transport that lets only so many bytes per second out: --bwlimit and bandwidth_limit. */
 
+import { RateLimit } from './rate-limit.ts';
 import type { PeerAddress, Transport } from './transport.ts';
 
 interface Piece {
@@ -7,21 +8,18 @@ interface Piece {
   released: (() => void) | undefined;
 }
 
-/** Shortest time between two writes; shorter ones would only burn timers. */
-const TICK_MS = 20;
-
-/** Smallest write (1-session.md 4.3: rsync writes at most max(512, rate / 8) bytes at a time). */
-const MIN_WRITE = 512;
+/** Timers are no finer; what is due sooner goes out at once, and the next turn waits for it. */
+const SHORTEST_WAIT_MS = 1;
 
 /** Decorates a transport; reading is untouched, and so is writing until a limit is set. */
 export class ThrottledTransport implements Transport {
   readonly #inner: Transport;
-  /** 0 is no limit. */
-  #bytesPerSecond = 0;
+  readonly #limits: RateLimit[] = [];
   readonly #queue: Piece[] = [];
   #waiting = 0;
-  #readyAtMs = 0;
   #timer: NodeJS.Timeout | null = null;
+  /** Something goes out or waits for its turn. */
+  #isSending = false;
   #onProgress: (() => void)[] = [];
   #ending = false;
   #destroyed = false;
@@ -32,7 +30,12 @@ export class ThrottledTransport implements Transport {
 
   /** From here on at most so many bytes go out in a second; at least 1. */
   limitTo(bytesPerSecond: number): void {
-    this.#bytesPerSecond = bytesPerSecond;
+    this.shareLimit(new RateLimit(bytesPerSecond));
+  }
+
+  /** From here on what goes out counts against a limit that others share, besides those that hold already. */
+  shareLimit(limit: RateLimit): void {
+    this.#limits.push(limit);
   }
 
   get peer(): PeerAddress {
@@ -53,13 +56,13 @@ export class ThrottledTransport implements Transport {
 
   write(bytes: Uint8Array, released?: () => void): void {
     // After `destroy` no timer runs: a piece that waited here would never go out, and `drained` would never end.
-    if (this.#bytesPerSecond === 0 || this.#destroyed) {
+    if (this.#limits.length === 0 || this.#destroyed) {
       this.#inner.write(bytes, released);
       return;
     }
     this.#queue.push({ bytes, released });
     this.#waiting += bytes.length;
-    if (this.#timer === null) this.#send();
+    if (!this.#isSending) this.#send();
   }
 
   async drained(maxQueuedBytes: number): Promise<void> {
@@ -82,20 +85,35 @@ export class ThrottledTransport implements Transport {
   }
 
   #send(): void {
+    this.#isSending = true;
+    for (let piece = this.#queue[0]; piece !== undefined; piece = this.#queue[0]) {
+      const size = Math.min(piece.bytes.length, ...this.#limits.map(({ turnBytes }) => turnBytes));
+      const waitMs = Math.max(...this.#limits.map((limit) => limit.book(size)));
+      if (waitMs >= SHORTEST_WAIT_MS) {
+        this.#timer = setTimeout(() => this.#takeTurn(size), waitMs);
+        return;
+      }
+      this.#pass(piece, size);
+    }
+    this.#isSending = false;
+  }
+
+  #takeTurn(size: number): void {
     this.#timer = null;
-    const piece = this.#queue[0];
-    if (piece === undefined) return;
-    const now = performance.now();
-    const size = Math.min(piece.bytes.length, Math.max(MIN_WRITE, Math.floor((this.#bytesPerSecond * TICK_MS) / 1000)));
+    this.#pass(this.#queue[0]!, size);
+    this.#send();
+  }
+
+  /** Lets the first `size` bytes go of the piece that is first. */
+  #pass(piece: Piece, size: number): void {
+    const bytes = piece.bytes.subarray(0, size);
     const whole = size === piece.bytes.length;
-    this.#inner.write(piece.bytes.subarray(0, size), whole ? piece.released : undefined);
     if (whole) this.#queue.shift();
     else piece.bytes = piece.bytes.subarray(size);
     this.#waiting -= size;
-    this.#readyAtMs = Math.max(now, this.#readyAtMs) + (size * 1000) / this.#bytesPerSecond;
+    this.#inner.write(bytes, whole ? piece.released : undefined);
     this.#wake();
     if (this.#queue.length === 0 && this.#ending) this.#inner.endWrite();
-    this.#timer = setTimeout(() => this.#send(), Math.max(0, this.#readyAtMs - now));
   }
 
   #wake(): void {

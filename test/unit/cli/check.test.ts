@@ -26,6 +26,7 @@ describe('checkText', () => {
       'filter = ["- *.bak"]',
       'outgoing_chmod = "D755"',
       'max_connections = 3',
+      'bandwidth_limit = "1MiB"',
       'list = false',
     ].join('\n');
     const text = check(load(`[[listener]]\nrsyncd = "[::]:873"\n${moduleText(lines)}`, place.dir));
@@ -45,6 +46,7 @@ describe('checkText', () => {
         '    exclude /private/',
         '  modes sent: D755',
         '  max connections: 3',
+        '  bandwidth: 1048576 bytes per second',
         '  timeout: 600 s',
         '  log: session',
         '  settings: not listed',

@@ -15,10 +15,13 @@ const context = { credentialsDirectory: null, uid: UID };
 
 describe('the top of the file', () => {
   it('has the defaults of design.md 4 when only a module is set', () => {
-    const { motd, timeoutSec, logLevel, logTransfers, limits, listeners, warnings } = load(moduleText());
-    expect({ motd, timeoutSec, logLevel, logTransfers, listeners, warnings }).toEqual({
+    const { motd, timeoutSec, bytesPerSecond, logLevel, logTransfers, limits, listeners, warnings } = load(
+      moduleText(),
+    );
+    expect({ motd, timeoutSec, bytesPerSecond, logLevel, logTransfers, listeners, warnings }).toEqual({
       motd: null,
       timeoutSec: 600,
+      bytesPerSecond: 0,
       logLevel: 'info',
       logTransfers: 'session',
       listeners: [],
@@ -116,9 +119,30 @@ describe('the top of the file', () => {
   });
 });
 
+describe('bandwidth_limit', () => {
+  it('may say 0, which is no limit', () => {
+    const config = load(`bandwidth_limit = 0\n${moduleText('bandwidth_limit = "0"')}`);
+    expect([config.bytesPerSecond, config.modules[0]?.bytesPerSecond]).toEqual([0, 0]);
+  });
+
+  it('is read in bytes per second, with units', () => {
+    const config = load(`bandwidth_limit = "50MiB"\n${moduleText('bandwidth_limit = 1024')}`);
+    expect([config.bytesPerSecond, config.modules[0]?.bytesPerSecond]).toEqual([50 * 2 ** 20, 1024]);
+  });
+
+  it('is refused when it is so small that somebody thinks in KiB', () => {
+    const allowed = 'expected a size of 0 or from 1024 to 1099511627776 bytes, as 65536 or "50MiB"';
+    expect(refusal(() => load('bandwidth_limit = 1023'))).toContain(
+      ` bandwidth_limit: 1023 is not allowed: ${allowed}`,
+    );
+    expect(refusal(() => load(moduleText('bandwidth_limit = 1')))).toContain(
+      ` module[0].bandwidth_limit: 1 is not allo`,
+    );
+  });
+});
+
 describe('keys of later issues', () => {
   it.each([
-    ['bandwidth_limit = "50MiB"', 'bandwidth_limit'],
     ['workers = 2', 'workers'],
     ['log_transfers = "file"', 'log_transfers'],
     ['log_format = "text"', 'log_format'],
@@ -126,7 +150,6 @@ describe('keys of later issues', () => {
     ['[[listener]]\nrsyncd = ":873"\nproxy_protocol = true', 'listener[0].proxy_protocol'],
     ['[[listener]]\nrsyncd = ":873"\nproxy_trusted = ["10.0.0.0/8"]', 'listener[0].proxy_trusted'],
     [moduleText('queue = 5'), 'module[0].queue'],
-    [moduleText('bandwidth_limit = 1000'), 'module[0].bandwidth_limit'],
     [moduleText('log_transfers = "file"'), 'module[0].log_transfers'],
     [moduleText('file_list_cache = "30s"'), 'module[0].file_list_cache'],
     [moduleText('generation_file = "g"'), 'module[0].generation_file'],
@@ -148,9 +171,9 @@ describe('keys of later issues', () => {
   });
 
   it('may say what is the default anyway', () => {
-    const global = 'bandwidth_limit = "0"\nworkers = 0\nlog_format = "json"\ndont_namespace = false\n';
+    const global = 'workers = 0\nlog_format = "json"\ndont_namespace = false\n';
     const listener = '[[listener]]\nrsyncd = ":873"\nproxy_protocol = false\nproxy_trusted = []\n';
-    const module = 'queue = 0\nbandwidth_limit = "0"\nfile_list_cache = "0"\ngeneration_file = ""\nlog_sample = 1.0';
+    const module = 'queue = 0\nfile_list_cache = "0"\ngeneration_file = ""\nlog_sample = 1.0';
     expect(load(global + listener + moduleText(module)).modules).toHaveLength(1);
   });
 });

@@ -20,6 +20,7 @@ describe('a module', () => {
       list: true,
       auth: null,
       maxConnections: 0,
+      bytesPerSecond: 0,
       numericIds: true,
       timeoutSec: 600,
       ignoreNonreadable: false,
