@@ -27,7 +27,7 @@ const OP_DOUBLE_STAR = 258;
 const OP_SET = 259;
 
 /** Names whose allowance is granted in advance, so that one costly pattern may meet a small directory. */
-const NAMES_IN_ADVANCE = 1000;
+const NAMES_IN_ADVANCE = 100;
 
 /** The part of limits.ts that a matcher needs. */
 export type StepLimits = Pick<Limits, 'wildmatchStepsPerByte' | 'filterStepsPerName'>;

@@ -1,5 +1,6 @@
 /** What stays of a sent list: enough to find and open an entry by its index, in typed arrays (28 bytes an entry plus its name). */
 
+import type { TimeSlice } from '../slice.ts';
 import { type FileEntry, isDirectoryMode, isRegularMode, type SourceDirectory } from './entry.ts';
 import type { RelativeTail } from './relative-tail.ts';
 import { sortedPositions, sortKey } from './sort.ts';
@@ -20,6 +21,9 @@ const IS_DIRECTORY = 0x20000;
 const IS_FOLLOWED = 0x40000;
 
 const TWO_32 = 2 ** 32;
+
+/** Names between two looks at the clock. */
+const NAMES_PER_LOOK = 1024;
 
 /** A directory entry of a list and where its contents come from. */
 export interface ListedDirectory {
@@ -130,18 +134,19 @@ export class FileList {
   }
 
   /**
-   * Sorts the list, once it is complete.
+   * Sorts the list, once it is complete. Yields to other sessions while it works.
    * @returns its directories in sorted order, duplicates included.
    */
-  finish(): ListedDirectory[] {
+  async finish(slice: TimeSlice): Promise<ListedDirectory[]> {
     const keys: string[] = new Array(this.count);
     // Entries of one directory differ below it only.
     const isOneDirectory = this.#sources.length === 1;
     for (let i = 0; i < this.count; i++) {
       const name = isOneDirectory ? this.name(i) : this.wireName(i);
       keys[i] = sortKey(name, (this.#state(i) & IS_DIRECTORY) !== 0, this.#protocol);
+      if (i % NAMES_PER_LOOK === 0 && slice.expired) await slice.yield();
     }
-    this.#order = sortedPositions(keys);
+    this.#order = await sortedPositions(keys, slice);
     if (this.#directories.size === 0) return [];
     const sorted: ListedDirectory[] = [];
     for (const position of this.#order) {

@@ -11,7 +11,7 @@ import {
 import { MAX_NDX_BYTES } from '../wire/ndx.ts';
 import { AttributeLists } from './attributes.ts';
 import { ArgumentLister } from './build.ts';
-import type { ListContext } from './context.ts';
+import { breathe, type ListContext } from './context.ts';
 import { EntryEncoder } from './encode.ts';
 import { FileList, type FoundEntry, type ListedAttributes, type ListedDirectory } from './file-list.ts';
 import { HardLinks } from './hard-links.ts';
@@ -94,8 +94,11 @@ export class FileLists {
     const { incRecurse } = this.#context;
     const startedMs = performance.now();
     const list = this.#newList(incRecurse && mayRepeatNames);
-    for await (const argument of args) await this.#lister.add(list, argument);
-    this.#finish(list);
+    for await (const argument of args) {
+      await this.#lister.add(list, argument);
+      await breathe(this.#context);
+    }
+    await this.#finish(list);
     if (!incRecurse) this.#endOnlyList();
     this.#buildMs += performance.now() - startedMs;
     // The client does nothing before it has a list with work in it (2-file-list.md 4.3).
@@ -112,12 +115,14 @@ export class FileLists {
     const directory = this.#pending.pop();
     if (directory === undefined) throw new Bug('no sub-list left to send');
     const startedMs = performance.now();
+    // Empty directories are never scanned for long enough to look at the clock.
+    await breathe(this.#context);
     this.#putNdx(NDX_FLIST_OFFSET - directory.number);
     const list = this.#newList(directory.sources.length + directory.tails.length > 1);
     list.ownAttributes = directory.attributes ?? null;
     for (const source of directory.sources) await this.#scanner.scan(list, source);
     await this.#lister.continueTails(list, directory.tails);
-    this.#finish(list);
+    await this.#finish(list);
     this.#buildMs += performance.now() - startedMs;
   }
 
@@ -184,12 +189,12 @@ export class FileLists {
   }
 
   /** End marker, numbering, and the order of the sub-lists to come. */
-  #finish(list: FileList): void {
+  async #finish(list: FileList): Promise<void> {
     this.#encoder.putEnd(this.#ioError);
     this.#announceIoError();
     list.entriesThrough = this.#scanner.entriesSent;
     this.#nextStart = list.start + list.count + 1;
-    const directories = list.finish();
+    const directories = await list.finish(this.#context.slice);
     for (const directory of directories) directory.number = this.#nextDirectory++;
     const root = directories.find(({ wireName }) => isDot(wireName));
     if (root !== undefined) {

@@ -1,13 +1,18 @@
 /** The names of --files-from, from the connection or from a file inside the module (1-session.md 8). */
 
 import { FileError, LimitError, UsageError } from '../errors.ts';
-import type { ListContext } from '../flist/context.ts';
+import { breathe, type ListContext } from '../flist/context.ts';
 import { ENOENT, errnoText } from '../vfs/errno.ts';
 import type { ByteReader } from '../wire/reader.ts';
 
 const NUL = 0x00;
 const LF = 0x0a;
 const CR = 0x0d;
+const HASH = 0x23;
+const SEMICOLON = 0x3b;
+
+/** Bytes of a file of names between two looks at the clock. */
+const BYTES_PER_LOOK = 8192;
 
 /** Names as they come over the connection, up to the empty one. */
 export async function* namesFromWire(reader: ByteReader, limits: ListContext['limits']): AsyncGenerator<Buffer> {
@@ -20,24 +25,29 @@ export async function* namesFromWire(reader: ByteReader, limits: ListContext['li
 }
 
 /**
- * Names in a file of the module; blank lines and comments are skipped.
+ * Names in a file of the module; blank lines and comments are skipped. Yields to other sessions while it works.
  * @param path path from the module root.
- * @throws UsageError (code 4) when the file cannot be read.
+ * @throws UsageError (code 4) when the file cannot be read; LimitError `filesFromBytes`, `filesFromNames`.
  */
-export function namesFromFile(context: ListContext, path: Buffer): Buffer[] {
+export async function* namesFromFile(context: ListContext, path: Buffer): AsyncGenerator<Buffer> {
   const content = readInModule(context, path);
-  const isEnd = context.options.from0 ? (byte: number) => byte === NUL : (byte: number) => byte === LF || byte === CR;
-  const names: Buffer[] = [];
+  const { from0 } = context.options;
+  let count = 0;
   let start = 0;
   for (let i = 0; i <= content.length; i++) {
-    if (i < content.length && !isEnd(content[i]!)) continue;
+    if (i % BYTES_PER_LOOK === 0) await breathe(context);
+    if (i < content.length && !isNameEnd(content[i]!, from0)) continue;
     const name = content.subarray(start, i);
-    const isComment = !context.options.from0 && (name[0] === 0x23 || name[0] === 0x3b);
-    if (name.length > 0 && !isComment) names.push(name);
     start = i + 1;
+    const isComment = !from0 && (name[0] === HASH || name[0] === SEMICOLON);
+    if (name.length === 0 || isComment) continue;
+    if (++count > context.limits.filesFromNames) throw new LimitError('filesFromNames', 'too many names');
+    yield name;
   }
-  if (names.length > context.limits.filesFromNames) throw new LimitError('filesFromNames', 'too many names');
-  return names;
+}
+
+function isNameEnd(byte: number, from0: boolean): boolean {
+  return from0 ? byte === NUL : byte === LF || byte === CR;
 }
 
 function readInModule({ view, module, limits }: ListContext, path: Buffer): Buffer {

@@ -12,16 +12,15 @@ import {
   fstatSync,
   lstatSync,
   openSync,
-  readdirSync,
   readlinkSync,
 } from 'node:fs';
-import { readdir } from 'node:fs/promises';
 import { Bug, FileError, SandboxError } from '../errors.ts';
 import { limitHits } from '../limit-hits.ts';
 import type { Limits } from '../limits.ts';
 import { EINVAL, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR, errnoText, toFileError } from './errno.ts';
 import { OpenFile } from './open-file.ts';
 import { DirectoryPath, isDotDot, joinPath, splitPath } from './path.ts';
+import { readDirectory } from './read-directory.ts';
 import type { XattrCalls } from './xattrs.ts';
 
 /** Attributes with nanoseconds and 64-bit numbers. */
@@ -40,9 +39,6 @@ const FILE_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBL
 
 /** Directories whose descriptor one session keeps: 512 sessions stay below 4096 descriptors. */
 const HELD_DIRECTORIES = 4;
-
-/** A directory of this size (bytes) may hold so many names that listing it would stall the event loop. */
-const BIG_DIRECTORY = 512n * 1024n;
 
 /** A held directory and the prefix that leads to its entries. */
 interface HeldDirectory {
@@ -142,16 +138,7 @@ export class ModuleView {
   async readdir(directory: DirectoryPath): Promise<Buffer[]> {
     const held = this.#hold(directory);
     try {
-      // The dot makes the kernel ask for search permission, without which the names alone would be no use.
-      const path = Buffer.from(`/proc/self/fd/${held.fd}/.`);
-      // A big directory is listed by the thread pool, on a descriptor that the cache cannot close meanwhile.
-      if (fstatSync(held.fd, { bigint: true }).size < BIG_DIRECTORY) return readdirSync(path, 'buffer');
-      const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
-      try {
-        return await readdir(Buffer.from(`/proc/self/fd/${fd}/`), 'buffer');
-      } finally {
-        closeSync(fd);
-      }
+      return await readDirectory(held.fd);
     } catch (thrown) {
       throw toFileError(thrown);
     }

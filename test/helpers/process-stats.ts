@@ -14,6 +14,15 @@ export function peakRssKiB(pid: number): number {
   }
 }
 
+/** Resident size now, in MiB; 0 when the process is gone. */
+export function residentMiB(pid: number): number {
+  try {
+    return Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1] ?? 0) / 1024;
+  } catch {
+    return 0;
+  }
+}
+
 /** CPU seconds, user and system, of all threads and of all children that were waited for. */
 export function cpuSeconds(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');

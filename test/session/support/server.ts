@@ -61,10 +61,13 @@ export class Server {
       ...(uid === undefined ? {} : { uid }),
       ...(gid === undefined ? {} : { gid }),
     });
-    this.#child.stdout!.on('data', (chunk: Buffer) => this.#stdout.push(chunk));
+    this.#child.stdout!.on('data', (chunk: Buffer) => {
+      this.#stdout.push(chunk);
+      this.#notify();
+    });
     createInterface({ input: this.#child.stderr! }).on('line', (line) => this.#addLine(line));
     this.#child.on('close', (exitCode, signal) => {
-      const stdout = Buffer.concat(this.#stdout).toString();
+      const stdout = this.#outputText();
       this.#end = { exitCode, signal, stdout, stderr: `${this.#lines.join('\n')}\n` };
       this.#notify();
     });
@@ -90,6 +93,17 @@ export class Server {
     for (;;) {
       const found = this.#logged.slice(since).find(isWanted);
       if (found !== undefined) return found;
+      if (this.#end !== null) throw new Error(`the daemon ended:\n${this.#end.stderr}`);
+      await this.#change();
+    }
+  }
+
+  /** The first line on standard output from here on. @throws Error when the process ends first. */
+  async nextOutputLine(): Promise<string> {
+    const since = this.#outputText().split('\n').length - 1;
+    for (;;) {
+      const lines = this.#outputText().split('\n');
+      if (lines.length - 1 > since) return lines[since]!;
       if (this.#end !== null) throw new Error(`the daemon ended:\n${this.#end.stderr}`);
       await this.#change();
     }
@@ -124,6 +138,10 @@ export class Server {
         resolve();
       };
     });
+  }
+
+  #outputText(): string {
+    return Buffer.concat(this.#stdout).toString();
   }
 
   #addLine(line: string): void {

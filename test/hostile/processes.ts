@@ -1,0 +1,28 @@
+/** The processes of the scoreboard and of the soak: a probed daemon on one core, its clients on another. */
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { NODE, type Server } from '../session/support/server.ts';
+import type { ProbeReport } from './probe.ts';
+
+/** For `--import`. */
+export const PROBE = join(import.meta.dirname, 'probe.ts');
+
+/** A command in front that keeps a process on one core; none where there is only one. */
+export function onCore(core: number): string[] {
+  return availableParallelism() > 1 ? ['taskset', '-c', String(core)] : [];
+}
+
+/** Starts a client script of this folder on the second core. */
+export function spawnClient(script: string, args: readonly string[]): ChildProcess {
+  const [program, ...rest] = [...onCore(1), NODE, join(import.meta.dirname, script), ...args] as [string, ...string[]];
+  return spawn(program, rest, { stdio: ['ignore', 'pipe', 'inherit'] });
+}
+
+/** What the daemon's probe has seen since it was last asked. */
+export async function askProbe(server: Server): Promise<ProbeReport> {
+  const answer = server.nextOutputLine();
+  server.kill('SIGUSR2');
+  return JSON.parse(await answer) as ProbeReport;
+}
