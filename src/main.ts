@@ -1,18 +1,14 @@
 /** Process entry: arguments → configuration → listeners → exit code. */
 
 import { homedir } from 'node:os';
-import { checkText } from './cli/check.ts';
-import { runCommandMode, runShellDaemon } from './cli/command-mode.ts';
 import { convertConfig } from './cli/convert.ts';
 import { dropinText } from './cli/dropin.ts';
 import { checkHealth } from './cli/healthcheck.ts';
 import { makeHostKey } from './cli/keygen.ts';
-import { runOnce } from './cli/once.ts';
 import { type Command, parseCommandLine } from './cli/options.ts';
-import { runRestricted } from './cli/restrict.ts';
-import { serve } from './cli/serve.ts';
+import { prepareStart, type Start } from './cli/stages.ts';
 import { helpText, versionText } from './cli/usage.ts';
-import type { LoadContext } from './config/config.ts';
+import type { ConfigFlags, LoadContext } from './config/config.ts';
 import { readConfig, usualConfigFiles } from './config/load.ts';
 import { modulesIn } from './config/module-directory.ts';
 import { EXIT, RsyncError } from './errors.ts';
@@ -35,9 +31,10 @@ async function main(argv: readonly string[]): Promise<number> {
     case 'keygen':
       process.stdout.write(makeHostKey(command.file));
       return EXIT.OK;
-    case 'check':
-      process.stdout.write(checkText(configOf(command), loadContext()));
-      return EXIT.OK;
+    case 'check': {
+      const { check } = await import('./cli/check.ts');
+      return check(await startOf(command));
+    }
     case 'print-dropin':
       process.stdout.write(dropinText(configOf(command)));
       return EXIT.OK;
@@ -46,26 +43,51 @@ async function main(argv: readonly string[]): Promise<number> {
       process.stdout.write(text);
       return exit;
     }
-    case 'shell':
+    case 'shell': {
+      const { runCommandMode } = await import('./cli/command-mode.ts');
       return runCommandMode(process.argv.slice(2));
-    case 'restrict':
+    }
+    case 'restrict': {
+      const { runRestricted } = await import('./cli/restrict.ts');
       return runRestricted(command.directory, process.env.SSH_ORIGINAL_COMMAND ?? null);
-    case 'once':
+    }
+    case 'once': {
+      const { runOnce } = await import('./cli/once.ts');
       return runOnce(command, loadContext());
-    case 'shell-daemon':
-      return runShellDaemon(configOf(command, userFirst), process.env.SSH_CONNECTION ?? null);
-    case 'serve':
-      return serve(configOf(command), process.env, loadContext());
+    }
+    case 'shell-daemon': {
+      const { runShellDaemon } = await import('./cli/command-mode.ts');
+      return runShellDaemon(configOf(command, loadContext(), userFirst), process.env.SSH_CONNECTION ?? null);
+    }
+    case 'serve': {
+      const start = await startOf(command);
+      // What serves is loaded by the stage that serves.
+      const { serve } = await import('./cli/serve.ts');
+      return serve(start);
+    }
   }
 }
 
-function configOf(
-  { flags, modulesIn: directory }: Extract<Command, { modulesIn: unknown }>,
-  places = usualConfigFiles,
-) {
-  const modules = directory === null ? flags.modules : [...modulesIn(directory), ...flags.modules];
+type ConfiguredCommand = Extract<Command, { modulesIn: unknown }>;
+
+function startOf(command: ConfiguredCommand): Promise<Start> {
+  return prepareStart({
+    flags: () => flagsOf(command),
+    serves: command.kind === 'serve',
+    strict: command.strictSandbox,
+    environment: process.env,
+    context: loadContext(),
+    load: (context) => configOf(command, context),
+  });
+}
+
+function configOf(command: ConfiguredCommand, context = loadContext(), places = usualConfigFiles) {
   const home = homeDirectory();
-  return readConfig({ ...flags, modules }, home, loadContext(), places(home));
+  return readConfig(flagsOf(command), home, context, places(home));
+}
+
+function flagsOf({ flags, modulesIn: directory }: ConfiguredCommand): ConfigFlags {
+  return directory === null ? flags : { ...flags, modules: [...modulesIn(directory), ...flags.modules] };
 }
 
 /** Behind a remote shell the user's own file comes before the machine's, which is the system daemon's. */

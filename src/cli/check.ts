@@ -1,9 +1,12 @@
 /** What a configuration amounts to, as text for --check. */
 import type { Config, ListenerConfig, LoadContext, ModuleConfig } from '../config/config.ts';
 import { formatListenAddress } from '../config/listen-address.ts';
+import { EXIT } from '../errors.ts';
 import { DEFAULT_LIMITS, type Limits } from '../limits.ts';
 import { escapeControls } from '../observe/escape.ts';
+import { sandboxReport } from './guarantees.ts';
 import { keyLines, keyWarnings, type ListenerKeys, readListenerKeys } from './listener-keys.ts';
+import type { Start } from './stages.ts';
 
 /** Defaults that differ from rsync's and matter for security (security.md C). The text sees the effective value. */
 const DIFFERENCES: readonly ((config: Config) => string)[] = [
@@ -92,10 +95,25 @@ function listenerLines({ kind, address }: ListenerConfig, keys: ListenerKeys): s
 }
 
 /**
+ * --check: prints what the configuration amounts to and what the sandbox guarantees.
+ * @returns the exit code.
+ * @throws SandboxError with what a start would be refused with; ConfigError as checkText.
+ */
+export async function check(start: Start): Promise<number> {
+  const { text, refusal } = await sandboxReport(start);
+  process.stdout.write(checkText(start.config, start.context) + text);
+  if (refusal !== null) throw refusal;
+  return EXIT.OK;
+}
+
+/**
  * The effective configuration, one topic per paragraph, without any password or key; ends with a line feed.
  * @throws ConfigError naming a file of a listener that cannot be used.
  */
-export function checkText(config: Config, context: Pick<LoadContext, 'credentialsDirectory' | 'uid'>): string {
+export function checkText(
+  config: Config,
+  context: Pick<LoadContext, 'credentialsDirectory' | 'uid' | 'record'>,
+): string {
   const keys = config.listeners.map((listener) => readListenerKeys(listener, context));
   const listeners = config.listeners.flatMap((listener, index) => listenerLines(listener, keys[index]!));
   const names = config.modules.map(({ name }) => name);

@@ -1,7 +1,7 @@
 /** --convert-config: an rsyncd.conf as TOML with a verdict on each of its lines; main.ts prints what comes back. */
 import type { LoadContext } from '../config/config.ts';
 import type { ConvertedSection } from '../config/rsyncd-convert.ts';
-import { type ConfFiles, DISK_FILES } from '../config/rsyncd-files.ts';
+import { type ConfFiles, diskFiles } from '../config/rsyncd-files.ts';
 import { loadRsyncdConf, openRsyncdConf, type RsyncdSource, verdictText } from '../config/rsyncd-load.ts';
 import { rsyncdToml } from '../config/rsyncd-toml.ts';
 import { ConfigError } from '../errors.ts';
@@ -61,7 +61,7 @@ function remainingProblem(source: RsyncdSource, context: LoadContext): { text: s
 }
 
 /** Converts one file and all that it includes. @throws ConfigError when it cannot be read. */
-export function convertConfig(file: string, context: LoadContext, files: ConfFiles = DISK_FILES): ConvertedText {
+export function convertConfig(file: string, context: LoadContext, files: ConfFiles = diskFiles()): ConvertedText {
   const source = openRsyncdConf(file, context, files);
   const { verdicts } = source.conversion;
   const isRefused = verdicts.some(({ letter }) => letter === 'R');

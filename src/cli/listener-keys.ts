@@ -1,6 +1,7 @@
 /** What encrypted listeners show to clients and ask of them, read from their files; serve.ts does it while it may still read them, check.ts prints it. */
 
 import type { ListenerSettings, LoadContext } from '../config/config.ts';
+import type { FileRecord } from '../config/file-record.ts';
 import { readPrivateText, readTrustedText } from '../config/key-files.ts';
 import { type AuthorizedKeys, parseAuthorizedKeys } from '../listener/ssh/authorized-keys.ts';
 import type { HostKey } from '../listener/ssh/ed25519-key.ts';
@@ -21,11 +22,12 @@ export type ListenerKeys =
 /** The listeners of one kind. */
 export type KeysOf<K extends ListenerSettings['kind']> = Extract<ListenerKeys, { kind: K }>;
 
-type KeyContext = Pick<LoadContext, 'credentialsDirectory' | 'uid'>;
+type KeyContext = Pick<LoadContext, 'credentialsDirectory' | 'uid' | 'record'>;
 
 /** Reads all files of a listener. @throws ConfigError naming the file. */
 export function readListenerKeys(settings: ListenerSettings, context: KeyContext): ListenerKeys {
-  const hostKey = (path: string): HostKey => loadHostKey(path, context.credentialsDirectory);
+  const hostKey = (path: string): HostKey =>
+    loadHostKey(path, context.credentialsDirectory, (read) => recallText(context.record, path, read));
   switch (settings.kind) {
     case 'rsyncd':
       return settings;
@@ -36,6 +38,13 @@ export function readListenerKeys(settings: ListenerSettings, context: KeyContext
     case 'tls':
       return { ...settings, ...identityOf(settings, context) };
   }
+}
+
+function recallText(record: FileRecord | undefined, path: string, read: () => string): string {
+  if (record === undefined) return read();
+  return record
+    .file(path, () => ({ content: Buffer.from(read(), 'latin1'), mode: 0, uid: 0 }))
+    .content.toString('latin1');
 }
 
 /**
@@ -49,7 +58,8 @@ export class KeyRing<K extends ListenerKeys = ListenerKeys> {
 
   constructor(keys: K, context: KeyContext) {
     this.#current = keys;
-    this.#context = context;
+    // What an earlier stage has read is what a reload is to replace.
+    this.#context = { ...context, record: undefined };
   }
 
   get current(): K {
@@ -64,13 +74,13 @@ export class KeyRing<K extends ListenerKeys = ListenerKeys> {
   }
 }
 
-function authorizedKeysOf({ authorizedKeysPath }: SettingsOf<'authorized_ssh'>, { uid }: KeyContext) {
-  return { authorizedKeys: parseAuthorizedKeys(readTrustedText(authorizedKeysPath, uid)) };
+function authorizedKeysOf({ authorizedKeysPath }: SettingsOf<'authorized_ssh'>, { uid, record }: KeyContext) {
+  return { authorizedKeys: parseAuthorizedKeys(readTrustedText(authorizedKeysPath, uid, record)) };
 }
 
-function identityOf({ certificatePath, keyPath }: SettingsOf<'tls'>, { uid }: KeyContext) {
-  const certificate = readTrustedText(certificatePath, uid);
-  const key = readPrivateText(keyPath, uid);
+function identityOf({ certificatePath, keyPath }: SettingsOf<'tls'>, { uid, record }: KeyContext) {
+  const certificate = readTrustedText(certificatePath, uid, record);
+  const key = readPrivateText(keyPath, uid, record);
   return { identity: loadTlsIdentity({ certificate, certificatePath, key, keyPath }) };
 }
 

@@ -18,7 +18,8 @@ import { KeyRing, type ListenerKeys, readListenerKeys } from './listener-keys.ts
 import type { RunningSessions, Service } from './running-sessions.ts';
 import { Services } from './services.ts';
 
-type Place = TcpAddress | InheritedDescriptor;
+/** An address to bind, or a socket that is open already. */
+export type Place = TcpAddress | InheritedDescriptor;
 
 /** A listener that is to be opened. */
 export interface ListenerPlan {

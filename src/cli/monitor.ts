@@ -12,7 +12,6 @@ import type { LogBudget } from '../observe/session-log.ts';
 import { bytesSentIn, EMPTY_SNAPSHOT, type LoopSnapshot, sumSnapshots } from '../observe/snapshot.ts';
 import { STATUS_PAGE_POLICY, statusPage } from '../observe/status-page.ts';
 import { Throughput } from '../observe/throughput.ts';
-import type { VerifySummary } from '../sandbox/verify.ts';
 
 /** Between two looks at the counters for the plot and the rates. */
 const SAMPLE_MS = 1000;
@@ -24,15 +23,6 @@ const TEXT = 'text/plain; charset=utf-8';
 
 /** Snapshots of all event loops. */
 export type SnapshotSource = () => Promise<readonly LoopSnapshot[]> | readonly LoopSnapshot[];
-
-/** What the start-up check has shown of each module. */
-export function readOnlyGuarantees(summaries: readonly VerifySummary[]): Guarantee[] {
-  return summaries.map(({ module, entries, complete }) => ({
-    name: `module ${module} cannot be written`,
-    holds: true,
-    detail: `${entries} entries tried${complete ? '' : ', not all'}`,
-  }));
-}
 
 /** One per process, in its main thread. */
 export class Monitor {

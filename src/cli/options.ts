@@ -70,6 +70,11 @@ export const CLI_OPTIONS = [
     doc: 'serve one module to one client, with a password of its own; exit with the outcome',
   },
   { name: 'once-timeout', value: 'TIME', doc: 'how long --once waits for its client: seconds, or "10m" (1h)' },
+  {
+    name: 'require-sandbox',
+    value: 'strict',
+    doc: 'refuse to start when one guarantee of the sandbox does not hold; --check shows them',
+  },
   { name: 'version', short: 'V', doc: 'print versions and licence, exit' },
   { name: 'help', short: 'h', doc: 'print this text, exit' },
 ] as const satisfies readonly CliOption[];
@@ -98,6 +103,8 @@ export type Command =
       readonly flags: ConfigFlags;
       /** --modules-in; null when absent. */
       readonly modulesIn: string | null;
+      /** --require-sandbox=strict. */
+      readonly strictSandbox: boolean;
     };
 
 /** What is done with a configuration. */
@@ -134,7 +141,13 @@ function serverMode(argv: readonly string[]): Command | null {
     });
   }
   const given = collect([...options, ...argv.slice(dot < 0 ? argv.length : dot + 1)]);
-  return { kind: 'shell-daemon', flags: flagsOf(given), modulesIn: last(given, 'modules-in') };
+  return { kind: 'shell-daemon', ...configuredBy(given) };
+}
+
+function configuredBy(given: Given) {
+  const sandbox = last(given, 'require-sandbox');
+  if (sandbox !== null && sandbox !== 'strict') throw usage('the only value of --require-sandbox is strict');
+  return { flags: flagsOf(given), modulesIn: last(given, 'modules-in'), strictSandbox: sandbox !== null };
 }
 
 function flagsOf(given: Given): ConfigFlags {
@@ -273,9 +286,5 @@ export function parseCommandLine(argv: readonly string[]): Command {
   if (given.has('sender')) {
     throw usage('--sender is only allowed behind --server');
   }
-  return {
-    kind: MODES.find((mode) => given.has(mode)) ?? 'serve',
-    flags: flagsOf(given),
-    modulesIn: last(given, 'modules-in'),
-  };
+  return { kind: MODES.find((mode) => given.has(mode)) ?? 'serve', ...configuredBy(given) };
 }

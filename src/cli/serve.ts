@@ -3,7 +3,7 @@
 import { loadChecksums } from '../checksum/pool.ts';
 import { Limiter } from '../compress/limiter.ts';
 import { loadLz4 } from '../compress/lz4.ts';
-import type { Config, LoadContext } from '../config/config.ts';
+import type { Config } from '../config/config.ts';
 import { isSocketFd } from '../config/descriptors.ts';
 import { formatListenAddress } from '../config/listen-address.ts';
 import { ConfigError } from '../errors.ts';
@@ -11,29 +11,35 @@ import { inheritedSockets } from '../listener/activation.ts';
 import { createLogger, type Logger } from '../observe/log.ts';
 import { LogBudget } from '../observe/session-log.ts';
 import { SessionRegistry } from '../observe/session-registry.ts';
-import { dropToNobody } from '../sandbox/identity.ts';
 import { ownerWarning } from '../sandbox/user-namespace.ts';
-import { assertReadOnly } from '../sandbox/verify.ts';
-import { closeModuleRoot, openModuleRoot } from '../vfs/module-root.ts';
+import { settleSandbox } from './guarantees.ts';
 import { keyFields, keyWarnings, type ListenerKeys } from './listener-keys.ts';
-import { leftOut, type OpenListener, openListeners, planListeners, planMonitoring } from './listeners.ts';
-import { Monitor, readOnlyGuarantees } from './monitor.ts';
+import {
+  type ListenerPlan,
+  leftOut,
+  type OpenListener,
+  openListeners,
+  type Place,
+  planListeners,
+  planMonitoring,
+} from './listeners.ts';
+import { Monitor } from './monitor.ts';
 import { RunningSessions } from './running-sessions.ts';
 import { loadHostTables, servedModules } from './served-modules.ts';
 import { connectServiceManager, statusText } from './service-manager.ts';
 import { endSignal, onReloadSignal } from './signals.ts';
+import type { Start } from './stages.ts';
 
 /** Time for the last log lines. */
 const LOG_FLUSH_MS = 1000;
-
-type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
  * Serves until SIGTERM or SIGINT; SIGHUP reads authorized keys and certificates again.
  * @returns the exit code.
  * @throws ConfigError, SandboxError before anything is served.
  */
-export async function serve(config: Config, environment: Environment, context: LoadContext): Promise<number> {
+export async function serve(start: Start): Promise<number> {
+  const { config, environment, context } = start;
   const { limits, motd } = config;
   await loadChecksums();
   const tables = await loadHostTables(config);
@@ -46,13 +52,12 @@ export async function serve(config: Config, environment: Environment, context: L
   for (const warning of config.warnings) logger.warn(warning);
   const owners = ownerWarning();
   if (owners !== null) logger.warn(owners);
-  const manager = await connectServiceManager(environment, process.pid);
+  const manager = await connectServiceManager(environment, process.pid, start.notifyFd);
   const sessions = new RunningSessions(limits);
   const registry = new SessionRegistry();
   const logBudget = new LogBudget(limits);
   const monitor = new Monitor(config, logger, [logBudget]);
-  const inherited = inheritedSockets(environment, process.pid, isSocketFd);
-  const plans = planListeners(config, inherited);
+  const { plans, monitoring } = placesOf(start);
   for (const { kind, address } of leftOut(config, plans)) {
     logger.warn(
       { listener: kind, address: formatListenAddress(address) },
@@ -61,20 +66,16 @@ export async function serve(config: Config, environment: Environment, context: L
   }
   const listeners = await openListeners(plans, sessions, { limits, context });
   try {
-    const watched = await monitor.listen(planMonitoring(config, inherited));
+    const watched = await monitor.listen(monitoring);
     for (const { addressText } of watched) logger.info({ address: addressText }, 'monitoring');
     if (watched.length > 0) registry.watchLoop('main');
-    logger.info(dropToNobody());
-    // SECURITY: a root behind a stranger's link is refused now, not when the first client comes (CVE-2026-53784).
-    for (const { path } of config.modules) closeModuleRoot(openModuleRoot(Buffer.from(path), limits));
-    const readOnly = assertReadOnly(config.modules);
-    for (const summary of readOnly) logger.info({ ...summary }, 'module is read-only for us');
+    const guarantees = await settleSandbox(start, logger);
     const modules = servedModules(config, tables);
     sessions.open({ modules, limits, motd, compression, logger, logBudget, registry });
     announce(listeners, config, logger);
     onReloadSignal(() => reloadKeys(listeners, config, logger));
     const shown = listeners.map(({ addressText, keys }) => ({ kind: keys.current.kind, address: addressText }));
-    if (watched.length > 0) monitor.ready(() => [registry.snapshot()], shown, readOnlyGuarantees(readOnly));
+    if (watched.length > 0) monitor.ready(() => [registry.snapshot()], shown, guarantees);
     manager.ready(() => statusText(sessions.count, sessions.bytesSent));
     const signal = await endSignal();
     manager.stopping();
@@ -88,6 +89,17 @@ export async function serve(config: Config, environment: Environment, context: L
   manager.close();
   await logger.flushed(LOG_FLUSH_MS);
   return 0;
+}
+
+/** Sockets that the first stage has bound, those of a service manager, or addresses. */
+function placesOf({ config, environment, sockets }: Start): { plans: ListenerPlan[]; monitoring: Place[] } {
+  const inherited = inheritedSockets(environment, process.pid, isSocketFd);
+  const plans = planListeners(config, inherited);
+  if (sockets === null) return { plans, monitoring: planMonitoring(config, inherited) };
+  return {
+    plans: plans.map((plan, index) => ({ ...plan, place: { fd: sockets.listeners[index]! } })),
+    monitoring: sockets.monitoring.map((fd) => ({ fd })),
+  };
 }
 
 function announce(listeners: readonly OpenListener[], config: Config, logger: Logger): void {

@@ -12,11 +12,20 @@ import { connectDatagram } from '../sandbox/syscalls.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Without NOTIFY_SOCKET, messages go nowhere and FFI is never loaded. @throws SandboxError when it cannot be reached. */
-export async function connectServiceManager(environment: Environment, pid: number): Promise<ServiceNotifier> {
+/**
+ * Without NOTIFY_SOCKET, messages go nowhere and FFI is never loaded.
+ * @param connected the descriptor that an earlier stage of this process has connected.
+ * @throws SandboxError when it cannot be reached.
+ */
+export async function connectServiceManager(
+  environment: Environment,
+  pid: number,
+  connected: number | null = null,
+): Promise<ServiceNotifier> {
   const address = environment.NOTIFY_SOCKET;
   if (address === undefined || address === '') return new ServiceNotifier(() => {}, null);
-  return new ServiceNotifier(await sinkTo(address), watchdogIntervalMs(environment, pid));
+  const sink = connected === null ? await sinkTo(address) : descriptorSink(connected);
+  return new ServiceNotifier(sink, watchdogIntervalMs(environment, pid));
 }
 
 async function sinkTo(address: string): Promise<NotifySink> {

@@ -2,6 +2,7 @@
 import type { DaemonFilterRules } from '../filter/daemon.ts';
 import type { Limits } from '../limits.ts';
 import type { AccessList } from './acl.ts';
+import type { FileRecord } from './file-record.ts';
 import type { ListenAddress } from './listen-address.ts';
 
 export type LogLevel = 'error' | 'warn' | 'info' | 'debug';
@@ -107,4 +108,8 @@ export interface LoadContext {
   readonly uid: number;
   /** Our group, which rsyncd.conf's `gid` may name; absent where there are no groups. */
   readonly gid?: number;
+  /** Where relative names start when no file is read; absent: in the working directory. */
+  readonly directory?: string;
+  /** Where files are read through when the start has two stages; absent: from the disk alone. */
+  readonly record?: FileRecord | undefined;
 }

@@ -1,6 +1,7 @@
 /** Reads the small files that a configuration names: bounded, regular files only, never through a final link. */
 import { closeSync, constants, fstatSync, openSync, readSync, type Stats, statSync } from 'node:fs';
 import { ConfigError } from '../errors.ts';
+import type { FileRecord, RecordedFile } from './file-record.ts';
 
 /** Largest configuration, secrets or pattern file: far above honest ones, far below what hurts. */
 export const MAX_FILE_BYTES = 1024 * 1024;
@@ -10,8 +11,13 @@ interface ReadRules {
   /** Whether the last component may be a symbolic link. */
   readonly followLink?: boolean;
   /** Further demands; throws ConfigError. */
-  readonly check?: (stats: Stats) => void;
+  readonly check?: (owner: FileOwner) => void;
+  /** Of LoadContext. */
+  readonly record?: FileRecord | undefined;
 }
+
+/** What decides whom a file can be trusted to. */
+export type FileOwner = Pick<Stats, 'mode' | 'uid'>;
 
 /** The reason of a failed system call in words that name no path twice. */
 function reasonOf(error: unknown): string {
@@ -42,6 +48,13 @@ function readAtMost(fd: number, maxBytes: number): Buffer {
  * @throws ConfigError without place: missing, unreadable, a link, not regular, too large, or what `check` says.
  */
 export function readSmallFile(path: string, rules: ReadRules): Buffer {
+  const { record, check } = rules;
+  const file = record === undefined ? readFromDisk(path, rules) : record.file(path, () => readFromDisk(path, rules));
+  check?.(file);
+  return file.content;
+}
+
+function readFromDisk(path: string, rules: ReadRules): RecordedFile {
   // SECURITY: a planted link or FIFO must neither redirect nor hang the start (CVE-2026-53802, CVE-2026-53803).
   const noFollow = rules.followLink === true ? 0 : constants.O_NOFOLLOW;
   let fd: number;
@@ -55,12 +68,15 @@ export function readSmallFile(path: string, rules: ReadRules): Buffer {
     if (!stats.isFile()) {
       throw new ConfigError(`"${path}" is not a regular file`);
     }
-    rules.check?.(stats);
+    if (stats.nlink === 0) {
+      // What a sandbox shows is the file that had this name when it was set up.
+      throw new ConfigError(`"${path}" was replaced by another file since the start: restart, or rewrite it in place`);
+    }
     const content = readAtMost(fd, rules.maxBytes);
     if (content.length > rules.maxBytes) {
       throw new ConfigError(`"${path}" is larger than ${rules.maxBytes} bytes`);
     }
-    return content;
+    return { content, mode: stats.mode, uid: stats.uid };
   } finally {
     closeSync(fd);
   }
@@ -98,8 +114,8 @@ export function decodeUtf8(path: string, content: Buffer): string {
  * The message of the day: printable UTF-8 that cannot be taken for a line of the protocol.
  * @throws ConfigError without place.
  */
-export function readMotd(path: string, maxBytes: number): Buffer {
-  const content = readSmallFile(path, { maxBytes });
+export function readMotd(path: string, maxBytes: number, record?: FileRecord): Buffer {
+  const content = readSmallFile(path, { maxBytes, record });
   decodeUtf8(path, content)
     .split('\n')
     .forEach((line, index) => {

@@ -96,7 +96,7 @@ export function readConfig(
     return loadRsyncdConf(openRsyncdConf(file, context), flags, context);
   }
   return loadConfig(
-    decodeUtf8(file, readSmallFile(file, { maxBytes: MAX_FILE_BYTES, followLink: true })),
+    decodeUtf8(file, readSmallFile(file, { maxBytes: MAX_FILE_BYTES, followLink: true, record: context.record })),
     file,
     flags,
     context,

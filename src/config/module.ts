@@ -94,7 +94,9 @@ function loadAuth(at: ModuleSurroundings, section: Section, values: Values): Mod
       : null,
   );
   const path = secretsPath(file, at.baseDir, at.context);
-  const secrets = source.locate(keyPath(section, 'secrets_file'), () => readSecrets(path, at.context.uid));
+  const secrets = source.locate(keyPath(section, 'secrets_file'), () =>
+    readSecrets(path, at.context.uid, at.context.record),
+  );
   const passwords = new Map<string, Buffer>();
   for (const user of users) {
     const key = Buffer.from(user).toString('latin1');
@@ -135,7 +137,9 @@ function loadRules(at: ModuleSurroundings, section: Section, values: Values): Da
       if (file === null) {
         return [];
       }
-      const rules = patternsOfFile(readSmallFile(resolve(at.baseDir, file), { maxBytes: MAX_FILE_BYTES }));
+      const rules = patternsOfFile(
+        readSmallFile(resolve(at.baseDir, file), { maxBytes: MAX_FILE_BYTES, record: at.context.record }),
+      );
       checkRules(key === 'include_from' ? 'includeFrom' : 'excludeFrom', rules);
       return rules;
     });

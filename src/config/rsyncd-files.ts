@@ -2,6 +2,7 @@
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { ConfigError } from '../errors.ts';
+import type { FileRecord } from './file-record.ts';
 import { decodeUtf8, MAX_FILE_BYTES, readSmallFile } from './files.ts';
 
 /** Where configuration text comes from; tests have one in memory. */
@@ -21,14 +22,21 @@ function filesIn(directory: string, suffix: string): string[] {
     .map((name) => join(directory, name));
 }
 
-/** The file system. */
-export const DISK_FILES: ConfFiles = {
-  read: (path) => decodeUtf8(path, readSmallFile(path, { maxBytes: MAX_FILE_BYTES, followLink: true })),
-  list: (path, suffix) => {
-    try {
-      return statSync(path).isDirectory() ? filesIn(path, suffix) : null;
-    } catch (error) {
-      throw new ConfigError(`"${path}": ${(error as NodeJS.ErrnoException).code ?? error}`, { cause: error });
-    }
-  },
-};
+function listFiles(path: string, suffix: string): string[] | null {
+  try {
+    return statSync(path).isDirectory() ? filesIn(path, suffix) : null;
+  } catch (error) {
+    throw new ConfigError(`"${path}": ${(error as NodeJS.ErrnoException).code ?? error}`, { cause: error });
+  }
+}
+
+/** The file system. @param record of LoadContext. */
+export function diskFiles(record?: FileRecord): ConfFiles {
+  return {
+    read: (path) => decodeUtf8(path, readSmallFile(path, { maxBytes: MAX_FILE_BYTES, followLink: true, record })),
+    list: (path, suffix) => {
+      const read = () => listFiles(path, suffix);
+      return record === undefined ? read() : record.list(join(path, `*${suffix}`), read);
+    },
+  };
+}

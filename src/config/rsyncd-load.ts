@@ -5,7 +5,7 @@ import { readIdNames } from '../vfs/id-names.ts';
 import type { Config, ConfigFlags, LoadContext } from './config.ts';
 import { readRsyncdConf } from './rsyncd-conf.ts';
 import { type Conversion, type ConvertedSection, convertRsyncdConf, type Verdict } from './rsyncd-convert.ts';
-import { type ConfFiles, DISK_FILES } from './rsyncd-files.ts';
+import { type ConfFiles, diskFiles } from './rsyncd-files.ts';
 import type { Identity } from './rsyncd-param.ts';
 import { loadSections, type Sections } from './sections.ts';
 import { type Place, Source } from './source.ts';
@@ -30,7 +30,11 @@ function identityOf(context: LoadContext): Identity {
 }
 
 /** Reads an rsyncd.conf and judges its lines. @throws ConfigError when it cannot be read at all. */
-export function openRsyncdConf(file: string, context: LoadContext, files: ConfFiles = DISK_FILES): RsyncdSource {
+export function openRsyncdConf(
+  file: string,
+  context: LoadContext,
+  files: ConfFiles = diskFiles(context.record),
+): RsyncdSource {
   const conf = readRsyncdConf(files, file);
   return { file, conversion: convertRsyncdConf(conf, identityOf(context)), texts: conf.texts };
 }

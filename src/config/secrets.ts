@@ -1,9 +1,10 @@
 /** Reads secrets files, lines of `user:password`, under strict permissions; module.ts asks for them once at load. */
-import { existsSync, type Stats } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { ConfigError } from '../errors.ts';
 import type { LoadContext } from './config.ts';
-import { MAX_FILE_BYTES, readSmallFile } from './files.ts';
+import type { FileRecord } from './file-record.ts';
+import { type FileOwner, MAX_FILE_BYTES, readSmallFile } from './files.ts';
 
 /** Owner may read and write, group may read. */
 const ALLOWED_MODE = 0o640;
@@ -14,7 +15,7 @@ const ALLOWED_MODE = 0o640;
 export function secretsPath(file: string, baseDir: string, context: LoadContext): string {
   if (context.credentialsDirectory !== null && basename(file) === file) {
     const credential = join(context.credentialsDirectory, file);
-    if (existsSync(credential)) {
+    if (context.record?.exists(credential, existsSync) ?? existsSync(credential)) {
       return credential;
     }
   }
@@ -22,7 +23,7 @@ export function secretsPath(file: string, baseDir: string, context: LoadContext)
 }
 
 /** The rule for files with secrets: root's or our own, 0640 or stricter. @throws ConfigError without place. */
-export function checkSecret(path: string, stats: Stats, uid: number): void {
+export function checkSecret(path: string, stats: FileOwner, uid: number): void {
   const mode = stats.mode & 0o7777;
   // SECURITY: whoever can read or replace the file can log in as its users.
   if ((mode & ~ALLOWED_MODE) !== 0) {
@@ -51,10 +52,11 @@ function splitLines(content: Buffer): Buffer[] {
  * Empty lines and lines that begin with `#` are skipped.
  * @throws ConfigError without place; it names lines by number and never shows their content.
  */
-export function readSecrets(path: string, uid: number): ReadonlyMap<string, Buffer> {
+export function readSecrets(path: string, uid: number, record?: FileRecord): ReadonlyMap<string, Buffer> {
   const content = readSmallFile(path, {
     maxBytes: MAX_FILE_BYTES,
     check: (stats) => checkSecret(path, stats, uid),
+    record,
   });
   const passwords = new Map<string, Buffer>();
   splitLines(content).forEach((line, index) => {

@@ -77,8 +77,13 @@ function deepFreeze<T>(value: T): T {
   return value;
 }
 
-function loadMotd(source: Source, baseDir: string, file: string | null, limits: Limits): Buffer | null {
-  return file === null ? null : source.locate('motd_file', () => readMotd(resolve(baseDir, file), limits.motdBytes));
+function loadMotd(
+  { source, baseDir, context }: ModuleSurroundings,
+  file: string | null,
+  limits: Limits,
+): Buffer | null {
+  if (file === null) return null;
+  return source.locate('motd_file', () => readMotd(resolve(baseDir, file), limits.motdBytes, context.record));
 }
 
 /** What loading needs beside the sections. */
@@ -106,7 +111,7 @@ export function loadSections(source: Source, sections: Sections, settings: LoadS
     source,
     context,
     warn,
-    baseDir: file === null ? resolve('.') : dirname(resolve(file)),
+    baseDir: file === null ? resolve(context.directory ?? '.') : dirname(resolve(file)),
     timeoutSec: global.timeout,
     logTransfers: global.log_transfers as LogTransfers,
   };
@@ -122,7 +127,7 @@ export function loadSections(source: Source, sections: Sections, settings: LoadS
     listeners,
     monitoring,
     modules,
-    motd: loadMotd(source, at.baseDir, global.motd_file, limits),
+    motd: loadMotd(at, global.motd_file, limits),
     timeoutSec: at.timeoutSec,
     bytesPerSecond: global.bandwidth_limit,
     logLevel: global.log_level,

@@ -141,13 +141,23 @@ async function listen(
   };
 }
 
+/** Why a listener could not be opened, for an address that somebody else has tried to bind. @param code as `EADDRINUSE`. */
+export function listenRefusal({ host, port }: TcpAddress, code: string): ConfigError {
+  return refusal(hostPortText(host, port), code, HINTS[code]);
+}
+
+function refusal(wanted: string, code: string, hint?: string, cause?: unknown): ConfigError {
+  return new ConfigError(`cannot listen on ${wanted}: ${code}${hint ? ` (${hint})` : ''}`, { cause });
+}
+
 /** Binds a server of net or http. @param wanted names the place in messages. @throws ConfigError with the reason. */
 export function started(server: Server, options: ListenOptions & { fd?: number }, wanted: string): Promise<void> {
   return new Promise((resolve, reject) => {
     const refused = (error: NodeJS.ErrnoException): void => {
       const code = error.code ?? error.message;
-      const hint = options.fd === undefined ? HINTS[code] : 'it is not a listening stream socket';
-      reject(new ConfigError(`cannot listen on ${wanted}: ${code}${hint ? ` (${hint})` : ''}`, { cause: error }));
+      const hint =
+        options.fd === undefined || code === 'EADDRINUSE' ? HINTS[code] : 'it is not a listening stream socket';
+      reject(refusal(wanted, code, hint, error));
     };
     server.once('error', refused);
     server.listen(options, () => {

@@ -51,6 +51,7 @@ function succeeds(action: () => void): boolean {
   }
 }
 
-function identityText(): string {
+/** Who this process is, for the log. */
+export function identityText(): string {
   return `uid ${process.geteuid!()}, gid ${process.getegid!()}, groups [${process.getgroups!().join(' ')}]`;
 }

@@ -78,6 +78,9 @@ const pulls = async (port: number, path = 'one/two/file'): Promise<number | null
 
 const asUser = { uid: USER, gid: USER };
 
+/** A daemon that cannot lock itself in: what it can write is a matter of owners, modes and mounts alone. */
+const WITHOUT_SANDBOX = ['--no-experimental-ffi'];
+
 describe.skipIf(!hasRoot())('the daemon', { timeout: 30_000 }, () => {
   beforeAll(() => {
     dir = scratchDir('startup');
@@ -97,7 +100,7 @@ describe.skipIf(!hasRoot())('the daemon', { timeout: 30_000 }, () => {
     it('as root, which becomes nobody, when nobody may write two levels down', async () => {
       const path = tree('everybody');
       chmodSync(join(path, 'one/two'), 0o1777);
-      const end = await runToEnd({ toml: configOf(path) });
+      const end = await runToEnd({ toml: configOf(path), nodeArgs: WITHOUT_SANDBOX });
       refused(
         end,
         /module "pub": .*\/one\/two is writable: mode 1777 lets everybody write \(drwxrwxrwt root:root\); give the daemon a read-only view/,
@@ -109,7 +112,7 @@ describe.skipIf(!hasRoot())('the daemon', { timeout: 30_000 }, () => {
       chownSync(join(path, 'one/two/file'), 65534, 65534);
       chmodSync(join(path, 'one/two/file'), 0o444);
       refused(
-        await runToEnd({ toml: configOf(path) }),
+        await runToEnd({ toml: configOf(path), nodeArgs: WITHOUT_SANDBOX }),
         /one\/two\/file is writable: this process owns it and could chmod it/,
       );
     });
@@ -117,7 +120,8 @@ describe.skipIf(!hasRoot())('the daemon', { timeout: 30_000 }, () => {
     it('as an ordinary user who owns the tree, and names each such module', async () => {
       const [one, two] = [tree('mine'), tree('mine-too')];
       await mustRun('chown', ['-R', `${USER}:${USER}`, one, two]);
-      const end = await runToEnd({ toml: configOf(one) + moduleOf(two, 'second'), ...asUser, wrap: [] });
+      const toml = configOf(one) + moduleOf(two, 'second');
+      const end = await runToEnd({ toml, ...asUser, nodeArgs: WITHOUT_SANDBOX });
       refused(end, /module "pub": .*mine is writable: this process owns it \(mode 0755\)/);
       expect(end.stderr).toMatch(/module "second": .*mine-too is writable/);
     });
@@ -270,6 +274,19 @@ describe.skipIf(!hasRoot())('the daemon', { timeout: 30_000 }, () => {
       expect(/^Groups:\t(.*)$/m.exec(status)![1]!.trim()).toMatch(/^(65534)?$/);
       expect(status).toMatch(/^CapEff:\t0{16}$/m);
       expect(status).toMatch(/^CapPrm:\t0{16}$/m);
+      expect(await pulls(port)).toBe(0);
+    });
+
+    it.each([
+      ['root, when everybody may write', (path: string) => chmodSync(join(path, 'one/two'), 0o1777), {}],
+      ['an ordinary user who owns the tree', (path: string) => void chownSync(path, USER, USER), asUser],
+    ])('as %s, since the sandbox lets nothing be written', async (who, make, identity) => {
+      const path = tree(`locked ${who}`.replaceAll(/\W/g, '-'));
+      make(path);
+      const { server, port } = await start({ toml: configOf(path), args: ['--require-sandbox=strict'], ...identity });
+      expect(server.logged).toContainEqual(
+        expect.objectContaining({ msg: 'sandbox: holds', guarantee: 'nothing writable' }),
+      );
       expect(await pulls(port)).toBe(0);
     });
 

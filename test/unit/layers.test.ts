@@ -16,7 +16,7 @@ const RANKS: Readonly<Record<string, number>> = {
 const RESTRICTED: Readonly<Record<string, RegExp>> = {
   'node:fs': /^(vfs|config|sandbox)\/|^listener\/ssh\/hostkey\.ts$|^observe\/notify\.ts$/,
   'node:fs/promises': /^(vfs|config|sandbox)\//,
-  'node:net': /^(listener|config)\//,
+  'node:net': /^(listener|config)\/|^sandbox\/self-test\.ts$/,
   'node:tls': /^listener\/tls\.ts$/,
   'node:http': /^listener\/monitoring\.ts$/,
   'node:ffi': /^sandbox\/syscalls\.ts$|^vfs\/xattrs\.ts$/,

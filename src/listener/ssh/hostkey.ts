@@ -15,13 +15,20 @@ const GROUP_AND_OTHERS = 0o077;
  *
  * The file must be regular, belong to us or to root and be closed to everybody else (0600 or 0400). Below `credentialsDirectory`
  * the service manager vouches for that: systemd shows its access list as group bits.
+ * @param recall gives the text as an earlier stage of the process has read it, or calls `read`.
  * @throws ConfigError naming the file and what to do.
  */
-export function loadHostKey(path: string, credentialsDirectory: string | null = null): HostKey {
+export function loadHostKey(
+  path: string,
+  credentialsDirectory: string | null = null,
+  recall: (read: () => string) => string = (read) => read(),
+): HostKey {
   const isCredential = credentialsDirectory !== null && dirname(resolve(path)) === resolve(credentialsDirectory);
-  const text = readKeyFile(path, (stats) => {
-    if (!isCredential) checkOwner(path, stats);
-  });
+  const text = recall(() =>
+    readKeyFile(path, (stats) => {
+      if (!isCredential) checkOwner(path, stats);
+    }),
+  );
   try {
     return parseHostKey(text);
   } catch (thrown) {

@@ -18,7 +18,7 @@ function refused(...argv: string[]): UsageError {
 
 describe('parseCommandLine', () => {
   it.each([[[]], [['--daemon']], [['--daemon', '--no-detach']]])('serves for %j', (argv) => {
-    expect(parseCommandLine(argv)).toEqual({ kind: 'serve', flags: NO_FLAGS, modulesIn: null });
+    expect(parseCommandLine(argv)).toEqual({ kind: 'serve', flags: NO_FLAGS, modulesIn: null, strictSandbox: false });
   });
 
   it('collects every flag, values behind = or apart', () => {
@@ -37,6 +37,7 @@ describe('parseCommandLine', () => {
         modules: ['x=/a', 'y=/b=c'],
       },
       modulesIn: null,
+      strictSandbox: false,
     });
   });
 
@@ -45,6 +46,7 @@ describe('parseCommandLine', () => {
       kind: 'check',
       flags: { ...NO_FLAGS, file: 'b', listen: ':1' },
       modulesIn: null,
+      strictSandbox: false,
     });
   });
 

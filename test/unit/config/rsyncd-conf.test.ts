@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { readRsyncdConf } from '../../../src/config/rsyncd-conf.ts';
-import { DISK_FILES } from '../../../src/config/rsyncd-files.ts';
+import { diskFiles } from '../../../src/config/rsyncd-files.ts';
 import { makeDirectory, refusal } from './fixture.ts';
 import { FILE, moduleKeys, readText, verdictOn } from './rsyncd-fixture.ts';
 
@@ -112,7 +112,7 @@ describe('an rsyncd.conf on disk', () => {
   it('finds directories and sorts their files by bytes, hidden ones first', () => {
     for (const name of ['b.conf', 'C.conf', '.h.conf', 'é.conf', 'x.inc']) place.file(name, `[m-${name}]\n`);
     const top = place.file('top', `&include ${place.dir}\n`);
-    expect(readRsyncdConf(DISK_FILES, top).modules.map(({ name }) => name)).toEqual([
+    expect(readRsyncdConf(diskFiles(), top).modules.map(({ name }) => name)).toEqual([
       'm-.h.conf',
       'm-C.conf',
       'm-b.conf',
@@ -126,11 +126,11 @@ describe('an rsyncd.conf on disk', () => {
     ['more than a megabyte', ' '.repeat(1_048_577), 'is larger than'],
   ])('refuses %s', (_what, content, reason) => {
     const file = place.file('x.conf', content);
-    expect(refusal(() => readRsyncdConf(DISK_FILES, file))).toContain(reason);
+    expect(refusal(() => readRsyncdConf(diskFiles(), file))).toContain(reason);
   });
 
   it('refuses a file that is missing', () => {
-    expect(refusal(() => readRsyncdConf(DISK_FILES, `${place.dir}/none.conf`))).toContain('no such file');
+    expect(refusal(() => readRsyncdConf(diskFiles(), `${place.dir}/none.conf`))).toContain('no such file');
   });
 });
 

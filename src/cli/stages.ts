@@ -1,0 +1,188 @@
+/**
+ * A start in two stages: the first, as whoever started us, reads the configuration, binds sockets and locks itself in; then the same
+ * process executes this program again, and the second stage serves with what the first has left to it (sandbox/confine.ts). Where
+ * that is not possible there is one stage, and the log says what is missing. main.ts calls prepareStart.
+ */
+
+import { resolve } from 'node:path';
+import type { Config, ConfigFlags, LoadContext } from '../config/config.ts';
+import { isSocketFd } from '../config/descriptors.ts';
+import { FileRecord, type FileRecordJson } from '../config/file-record.ts';
+import type { ListenAddress } from '../config/listen-address.ts';
+import { readConfig } from '../config/load.ts';
+import { inheritedSockets } from '../listener/activation.ts';
+import { listenRefusal } from '../listener/tcp.ts';
+import { bindSocket } from '../sandbox/bind-socket.ts';
+import {
+  type Confinement,
+  confine,
+  type Handed,
+  isConfinedAlready,
+  kernelForConfinement,
+  type Outcome,
+  unconfined,
+} from '../sandbox/confine.ts';
+import { HAND_OVER_VARIABLE, takeHandOver } from '../sandbox/hand-over.ts';
+import { connectDatagram, type Kernel } from '../sandbox/syscalls.ts';
+import { closeModuleRoot, openModuleRoot } from '../vfs/module-root.ts';
+import { readListenerKeys } from './listener-keys.ts';
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** What is to be started. */
+export interface StartRequest {
+  /** Asked for in the first stage, which alone sees what --modules-in is about. */
+  readonly flags: () => ConfigFlags;
+  /** Whether listeners are opened: not for --check. */
+  readonly serves: boolean;
+  /** --require-sandbox=strict. */
+  readonly strict: boolean;
+  readonly environment: Environment;
+  readonly context: LoadContext;
+  /** Reads the configuration in the first stage, which alone sees all places where one may be. */
+  readonly load: (context: LoadContext) => Config;
+}
+
+/** Sockets that the first stage has bound, in the order of the configuration. */
+export interface BoundSockets {
+  readonly listeners: readonly number[];
+  readonly monitoring: readonly number[];
+}
+
+/** What serve.ts and check.ts start from. */
+export interface Start {
+  readonly config: Config;
+  readonly context: LoadContext;
+  readonly environment: Environment;
+  /** What the first stage could do. */
+  readonly outcome: Outcome;
+  /** Who has locked this process in. */
+  readonly confinedBy: 'ourselves' | 'somebody else' | 'nobody';
+  /** Null: no stage has opened any yet, or they are inherited. */
+  readonly sockets: BoundSockets | null;
+  /** Connected to the service manager by the first stage. */
+  readonly notifyFd: number | null;
+  /** Whether a guarantee that does not hold keeps us from serving. */
+  readonly strict: boolean;
+}
+
+/** From one stage to the next. */
+interface Message {
+  readonly flags: ConfigFlags;
+  readonly context: LoadContext;
+  readonly record: FileRecordJson;
+  readonly sockets: BoundSockets | null;
+  readonly notifyFd: number | null;
+}
+
+/** Host tables that `numeric_ids = false` needs, and the `uid` of an rsyncd.conf. */
+const NAME_TABLES = ['/etc/passwd', '/etc/group'];
+
+/**
+ * Loads the configuration and locks the process in.
+ * @throws ConfigError, SandboxError before anything is served.
+ */
+export async function prepareStart(request: StartRequest): Promise<Start> {
+  const { [HAND_OVER_VARIABLE]: variable, ...environment } = request.environment;
+  const handed = takeHandOver(variable) as Handed | null;
+  if (handed !== null) return { ...secondStage(handed, environment), strict: request.strict };
+  const record = new FileRecord();
+  const context = { ...request.context, record };
+  const config = request.load(context);
+  for (const listener of config.listeners) readListenerKeys(listener, context);
+  // SECURITY: a root behind a stranger's link is refused now, not when the first client comes (CVE-2026-53784).
+  for (const { path } of config.modules) closeModuleRoot(openRoot(config, path));
+  const { strict } = request;
+  const first = { config, context, environment, sockets: null, notifyFd: null, strict };
+  if (isService(environment) && process.geteuid?.() !== 0) {
+    return { ...first, outcome: unconfined(), confinedBy: 'somebody else' };
+  }
+  const kernel = await kernelForConfinement();
+  const outcome = typeof kernel === 'string' ? unconfined(kernel) : await firstStage(kernel, request, first);
+  return { ...first, outcome, confinedBy: 'nobody' };
+}
+
+/** A unit that confines its service is not done better by us, and a second start of the program costs its first client 80 ms. */
+function isService({ INVOCATION_ID }: Environment): boolean {
+  return INVOCATION_ID !== undefined && process.platform === 'linux' && isConfinedAlready();
+}
+
+function secondStage({ outcome, message }: Handed, environment: Environment): Omit<Start, 'strict'> {
+  const { flags, context: former, record, sockets, notifyFd } = message as Message;
+  const context = { ...former, record: new FileRecord(record) };
+  const config = readConfig(flags, null, context);
+  return { config, context, environment, outcome, confinedBy: 'ourselves', sockets, notifyFd };
+}
+
+type FirstStage = Pick<Start, 'config' | 'environment'> & {
+  readonly context: LoadContext & { readonly record: FileRecord };
+};
+
+/** Does not return when it succeeds. @returns what is missing else. */
+async function firstStage(kernel: Kernel, request: StartRequest, first: FirstStage): Promise<Outcome> {
+  const { config, context, environment } = first;
+  const inherited = inheritedSockets(environment, process.pid, isSocketFd).map(({ fd }) => fd);
+  const sockets = !request.serves || inherited.length > 0 ? null : await bindSockets(kernel, config);
+  const { NOTIFY_SOCKET } = environment;
+  const notifyFd = request.serves && NOTIFY_SOCKET ? await connectDatagram(NOTIFY_SOCKET) : null;
+  const message: Message = {
+    flags: { ...request.flags(), file: config.file === null ? null : resolve(config.file) },
+    context: { ...request.context, directory: resolve('.') },
+    record: context.record.toJSON(),
+    sockets,
+    notifyFd,
+  };
+  const opened = [
+    ...(sockets?.listeners ?? []),
+    ...(sockets?.monitoring ?? []),
+    ...(notifyFd === null ? [] : [notifyFd]),
+  ];
+  const descriptors = [...inherited, ...opened];
+  const outcome = confine(kernel, { ...confinementOf(config), descriptors, environment, message });
+  for (const fd of opened) kernel.attempt('close', fd);
+  return outcome;
+}
+
+async function bindSockets(kernel: Kernel, { listeners, monitoring }: Config): Promise<BoundSockets> {
+  const addresses = listeners.map(({ address }) => address);
+  return { listeners: await bindAll(kernel, addresses), monitoring: await bindAll(kernel, monitoring) };
+}
+
+async function bindAll(kernel: Kernel, addresses: readonly ListenAddress[]): Promise<number[]> {
+  const sockets: number[] = [];
+  for (const address of addresses) {
+    const fd = await bindSocket(kernel, address.host, address.port);
+    if (typeof fd === 'string') throw listenRefusal(address, fd);
+    sockets.push(fd);
+  }
+  return sockets;
+}
+
+/** What a daemon with this configuration is left with. */
+function confinementOf(config: Config): Omit<Confinement, 'descriptors' | 'environment' | 'message'> {
+  const { modules } = config;
+  const files = [...reloadedFiles(config), ...(needsNames(config) ? NAME_TABLES : [])];
+  return {
+    readable: [...modules.map(({ path }) => path), ...files],
+    root: { modules: modules.map(({ path }) => ({ path, open: () => openRoot(config, path) })), files },
+    keepsIdentity: false,
+    sockets: false,
+    ffi: modules.some(({ xattrs }) => xattrs),
+  };
+}
+
+/** What SIGHUP reads again; everything else has been read. */
+function reloadedFiles({ listeners }: Config): string[] {
+  return listeners.flatMap((one) => {
+    if (one.kind === 'authorized_ssh') return [one.authorizedKeysPath];
+    return one.kind === 'tls' ? [one.certificatePath, one.keyPath] : [];
+  });
+}
+
+function needsNames({ file, modules }: Config): boolean {
+  return file?.endsWith('.conf') === true || modules.some(({ numericIds }) => !numericIds);
+}
+
+function openRoot({ limits }: Config, path: string): number {
+  return openModuleRoot(Buffer.from(path), limits);
+}
