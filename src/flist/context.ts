@@ -41,8 +41,8 @@ export interface ListContext {
   readonly slice: TimeSlice;
 }
 
-/** Lets other sessions run and the peer catch up, when it is time for either. */
-export async function breathe(context: ListContext): Promise<void> {
+/** Lets other sessions run and the peer catch up, when it is time for either. @throws PeerGone when there is no peer any more. */
+export async function breathe(context: Pick<ListContext, 'slice' | 'writer'>): Promise<void> {
   if (context.slice.expired) await context.slice.yield();
   if (context.writer.pressure) await context.writer.drain();
 }

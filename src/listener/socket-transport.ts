@@ -73,6 +73,10 @@ export class SocketTransport implements Transport {
     return this.#socket.bytesWritten - this.#socket.writableLength;
   }
 
+  get isBroken(): boolean {
+    return this.#failure !== null;
+  }
+
   tryRead(): Buffer | null {
     // Asking an empty stream costs ten times as much as looking at its length.
     if (this.#socket.readableLength === 0) return null;

@@ -69,6 +69,10 @@ export class StdioTransport implements Transport {
     return this.#output.writableLength;
   }
 
+  get isBroken(): boolean {
+    return this.#failure !== null;
+  }
+
   tryRead(): Buffer | null {
     if (this.#input.readableLength === 0) return null;
     return this.#input.read() as Buffer | null;

@@ -1,6 +1,7 @@
 /** One file against the client's block sums: window in, tokens out (3-transfer.md 4). */
 
 import { randomInt } from 'node:crypto';
+import { breathe } from '../flist/context.ts';
 import type { OpenFile } from '../vfs/open-file.ts';
 import { CF_INPLACE_PARTIAL_DIR, FNAMECMP_FNAME, FNAMECMP_PARTIAL_DIR } from '../wire/constants.ts';
 import type { TransferContext } from './context.ts';
@@ -32,7 +33,7 @@ export async function sendDelta(
   plan: SendPlan,
   out: { tokens: TokenSink; progress: FileProgress },
 ): Promise<void> {
-  const { delta, slice, writer, limits, sums } = context;
+  const { delta, slice, limits, sums } = context;
   const { tokens, progress } = out;
   let bytes: Buffer = Buffer.alloc(0);
   const matcher = await BlockMatcher.create(
@@ -55,8 +56,7 @@ export async function sendDelta(
     // The window moves only when nothing points into it any more.
     await tokens.settle();
     if (state === SEARCH.MORE) await fillWindow(file, window, matcher.keepFrom, progress);
-    if (slice.expired) await slice.yield();
-    if (writer.pressure) await writer.drain();
+    await breathe(context);
   }
   await tokens.settle();
   delta.blockVariant = matcher.blockVariant;

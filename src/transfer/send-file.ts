@@ -1,6 +1,7 @@
 /** One file's answer after its item: sum head, tokens, whole-file sum (3-transfer.md 2.6, 5, 6.1). */
 
 import type { FileError } from '../errors.ts';
+import { breathe } from '../flist/context.ts';
 import type { OpenFile } from '../vfs/open-file.ts';
 import { acquireChunk, type Chunk, releaseChunk, SLOTS } from '../wire/chunk.ts';
 import { CHUNK_SIZE } from '../wire/constants.ts';
@@ -160,7 +161,7 @@ async function sumRange(context: TransferContext, file: OpenFile, progress: File
     const chunk = await readChunk(file, position, progress);
     for (const part of slotsBetween(chunk, 0, Math.min(CHUNK_DATA, to - position))) context.sums.file.update(part);
     releaseChunk(chunk);
-    if (context.slice.expired) await context.slice.yield();
+    await breathe(context);
   }
 }
 

@@ -46,6 +46,10 @@ export class ThrottledTransport implements Transport {
     return this.#waiting + this.#inner.queuedBytes;
   }
 
+  get isBroken(): boolean {
+    return this.#inner.isBroken;
+  }
+
   tryRead(): Buffer | null {
     return this.#inner.tryRead();
   }

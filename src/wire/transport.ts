@@ -11,6 +11,8 @@ export interface Transport {
   readonly peer: PeerAddress;
   /** Bytes handed to `write` that the kernel has not taken yet. */
   readonly queuedBytes: number;
+  /** Nothing goes out any more: `drained` says why. */
+  readonly isBroken: boolean;
   /** Bytes that have arrived and were not read, without waiting; null when there are none now. */
   tryRead(): Buffer | null;
   /**

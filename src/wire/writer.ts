@@ -51,9 +51,10 @@ export class FrameWriter {
     return this.#muxed;
   }
 
-  /** True when so much output waits for the peer that the caller should `drain`. */
+  /** True when so much output waits for the peer that the caller should `drain`, or when nobody takes any more. */
   get pressure(): boolean {
-    return this.#transport.queuedBytes > this.#maxQueuedBytes;
+    // SECURITY: work for a client that has gone must end, and a broken transport queues nothing.
+    return this.#transport.queuedBytes > this.#maxQueuedBytes || this.#transport.isBroken;
   }
 
   /** Waits until the peer has taken enough of what was produced. @throws PeerGone when the connection broke. */

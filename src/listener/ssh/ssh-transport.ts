@@ -74,6 +74,10 @@ export class SshTransport implements Transport {
     return this.#output.bytes + this.#connection.queuedBytes;
   }
 
+  get isBroken(): boolean {
+    return this.#failure !== null;
+  }
+
   tryRead(): Buffer | null {
     const chunk = this.#input.shift();
     if (chunk !== null) this.#consume(chunk.length);

@@ -57,6 +57,10 @@ export class FakeTransport implements Transport {
     for (const wake of this.#wakeDrain.splice(0)) wake();
   }
 
+  get isBroken(): boolean {
+    return this.destroyed;
+  }
+
   tryRead(): Buffer | null {
     return this.#incoming.shift() ?? null;
   }

@@ -24,6 +24,10 @@ export class MemoryTransport implements Transport {
     return this.#queued.reduce((sum, chunk) => sum + chunk.length, 0);
   }
 
+  get isBroken(): boolean {
+    return this.isDestroyed;
+  }
+
   tryRead(): Buffer | null {
     return this.#incoming.shift() ?? null;
   }
