@@ -171,6 +171,10 @@ export interface Limits {
   sshPenaltyMs: number;
   /** --once: failed logins before it gives up. A guess costs the wait for a new try, and the password has 192 random bits. */
   onceFailedLogins: number;
+  /** PROXY protocol: accept to the end of the header. A proxy sends it with its first packet. */
+  proxyHeaderMs: number;
+  /** PROXY protocol: connections of one listener whose header has not come. They hold no place yet, as nobody knows whose it is. */
+  proxyHeadersWaiting: number;
   /** TLS: one handshake. Two round trips and a signature. */
   tlsHandshakeMs: number;
   /** TLS: handshakes of the whole process that begin in one second; one costs about 1 ms. Others wait; `handshakes` bounds them. */
@@ -273,6 +277,8 @@ export const DEFAULT_LIMITS: Readonly<Limits> = Object.freeze({
   sshKexWaiting: 64,
   sshPenaltyMs: 10 * MINUTE,
   onceFailedLogins: 20,
+  proxyHeaderMs: 2 * SECOND,
+  proxyHeadersWaiting: 512,
   tlsHandshakeMs: 10 * SECOND,
   tlsHandshakesPerSecond: 50,
   monitoringConnections: 32,

@@ -90,8 +90,10 @@ function limitLines(limits: Readonly<Limits>): string[] {
   return ['limits that differ from their default', ...(rows.length === 0 ? ['  none'] : rows)];
 }
 
-function listenerLines({ kind, address }: ListenerConfig, keys: ListenerKeys): string[] {
-  return [`  ${kind} ${formatListenAddress(address)}`, ...keyLines(keys).map((line) => `    ${line}`)];
+function listenerLines({ kind, address, proxyTrusted }: ListenerConfig, keys: ListenerKeys): string[] {
+  const proxies =
+    proxyTrusted === undefined ? [] : [`proxies, each connection with a header: ${proxyTrusted.join(', ')}`];
+  return [`  ${kind} ${formatListenAddress(address)}`, ...[...proxies, ...keyLines(keys)].map((line) => `    ${line}`)];
 }
 
 /**

@@ -4,17 +4,12 @@ import type { Config, ListenerSettings, LoadContext } from '../config/config.ts'
 import { ConfigError } from '../errors.ts';
 import type { Limits } from '../limits.ts';
 import type { InheritedSocket } from '../listener/activation.ts';
-import type { SocketTransport } from '../listener/socket-transport.ts';
-import {
-  type InheritedDescriptor,
-  type Listener,
-  listenFd,
-  listenSockets,
-  listenTcp,
-  type TcpAddress,
-} from '../listener/tcp.ts';
+import type { OnClient } from '../listener/proxy.ts';
+import { SocketTransport } from '../listener/socket-transport.ts';
+import { type InheritedDescriptor, type Listener, listenSockets, type TcpAddress } from '../listener/tcp.ts';
 import { TlsConnection } from '../listener/tls.ts';
 import { KeyRing, type ListenerKeys, readListenerKeys } from './listener-keys.ts';
+import { clientsOf } from './proxied.ts';
 import type { RunningSessions, Service } from './running-sessions.ts';
 import { Services } from './services.ts';
 
@@ -51,11 +46,11 @@ function planInherited(
   { fd, name }: InheritedSocket,
   index: number,
 ): ListenerPlan {
-  if (name === 'rsyncd') return { place: { fd }, settings: { kind: name } };
   const configured = config.listeners.filter(({ kind }) => kind === name);
   const before = inherited.slice(0, index).filter((other) => other.name === name).length;
   const settings = configured[before] ?? configured.at(-1);
   if (settings === undefined) {
+    if (name === 'rsyncd') return { place: { fd }, settings: { kind: name } };
     throw new ConfigError(
       `inherited descriptor ${fd} (${name}): the configuration has no [[listener]] with ${name} that names its key files`,
     );
@@ -88,7 +83,7 @@ export async function openListeners(
   const opened: OpenListener[] = [];
   try {
     for (const { place, keys } of prepared)
-      opened.push(await openListener(place, keys, { sessions, services, context }));
+      opened.push(await openListener(place, keys, { sessions, services, context, limits }));
   } catch (error) {
     for (const listener of opened) await listener.close();
     throw error;
@@ -97,17 +92,18 @@ export async function openListeners(
 }
 
 interface Surroundings {
+  readonly limits: Limits;
   readonly sessions: RunningSessions;
   readonly services: Services;
   readonly context: LoadContext;
 }
 
 async function openListener(place: Place, keys: ListenerKeys, at: Surroundings): Promise<OpenListener> {
-  const { sessions, services, context } = at;
-  const listen = (service: Service<SocketTransport>): Promise<Listener> => {
-    const onConnection = (transport: SocketTransport): void => sessions.start(transport, service);
-    return 'fd' in place ? listenFd(place.fd, onConnection) : listenTcp(place, onConnection);
-  };
+  const { sessions, services, context, limits } = at;
+  const listenFor = (onClient: OnClient): Promise<Listener> =>
+    listenSockets(place, clientsOf(keys, sessions, limits, onClient));
+  const listen = (service: Service<SocketTransport>): Promise<Listener> =>
+    listenFor((socket, peer) => sessions.start(new SocketTransport(socket, peer), service));
   switch (keys.kind) {
     case 'rsyncd':
       return { ...(await listen(services.plain())), keys: new KeyRing(keys, context) };
@@ -119,7 +115,7 @@ async function openListener(place: Place, keys: ListenerKeys, at: Surroundings):
     case 'tls': {
       const ring = new KeyRing(keys, context);
       const service = services.tls(() => ring.current);
-      const listener = await listenSockets(place, (socket) => sessions.start(new TlsConnection(socket), service));
+      const listener = await listenFor((socket, peer) => sessions.start(new TlsConnection(socket, peer), service));
       return { ...listener, keys: ring };
     }
   }

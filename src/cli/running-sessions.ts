@@ -1,6 +1,9 @@
 /** The sessions of this process: admitted, counted, ended; every listener hands its connections to the one of serve.ts. */
 
+import type { RsyncError } from '../errors.ts';
+import { limitHits } from '../limit-hits.ts';
 import { Admission, AdmissionRefusal } from '../listener/admission.ts';
+import { createSessionLogger } from '../observe/session-log.ts';
 import type { AdmissionTicket } from '../session/admission-ticket.ts';
 import type { Daemon } from '../session/session.ts';
 import type { PeerAddress } from '../wire/transport.ts';
@@ -74,6 +77,16 @@ export class RunningSessions {
       this.#running.delete(connection);
     });
     this.#running.set(connection, ended);
+  }
+
+  /** A connection was closed because it does not come from a trusted proxy, or without a header: the log says so. */
+  headerMissing({ address: peer, port }: PeerAddress, { code, message, limit }: RsyncError): void {
+    if (this.#daemon === null) return;
+    const { logger, logBudget, limits, registry } = this.#daemon;
+    registry.connectionRefused();
+    if (limit !== undefined) limitHits.count(limit);
+    const line = createSessionLogger(logger, logBudget, limits, { peer, port });
+    line.info({ outcome: code, detail: message }, 'no PROXY header');
   }
 
   /** Waits for the running sessions, then ends them. */

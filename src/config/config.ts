@@ -52,11 +52,18 @@ export interface ModuleConfig {
 }
 
 /** What a listener of each kind needs beside its address; names of files are absolute, and the files were not looked at. */
-export type ListenerSettings =
-  | { readonly kind: 'rsyncd' }
-  | { readonly kind: 'anon_ssh'; readonly hostKeyPath: string }
-  | { readonly kind: 'authorized_ssh'; readonly hostKeyPath: string; readonly authorizedKeysPath: string }
-  | { readonly kind: 'tls'; readonly certificatePath: string; readonly keyPath: string };
+export type ListenerSettings = ProxySettings &
+  (
+    | { readonly kind: 'rsyncd' }
+    | { readonly kind: 'anon_ssh'; readonly hostKeyPath: string }
+    | { readonly kind: 'authorized_ssh'; readonly hostKeyPath: string; readonly authorizedKeysPath: string }
+    | { readonly kind: 'tls'; readonly certificatePath: string; readonly keyPath: string }
+  );
+
+export interface ProxySettings {
+  /** Networks of the proxies, at least one: each connection must come from there and begin with a PROXY header. Absent: none does. */
+  readonly proxyTrusted?: readonly string[];
+}
 
 export type ListenerConfig = ListenerSettings & { readonly address: ListenAddress };
 

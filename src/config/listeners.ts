@@ -1,13 +1,12 @@
 /** [[listener]] sections and the address flags → listeners with absolute file names; sections.ts calls it. */
 import { resolve } from 'node:path';
 import { ConfigError } from '../errors.ts';
-import type { Config, ConfigFlags, ListenerConfig, LoadContext } from './config.ts';
+import type { Config, ConfigFlags, ListenerConfig, LoadContext, ProxySettings } from './config.ts';
 import { type ListenAddress, parseHost, parseListenAddress, parsePort, RSYNC_PORT } from './listen-address.ts';
-import { NOT_SUPPORTED_YET } from './not-yet.ts';
 import { type Checked, LISTENER_KEYS, LISTENER_KINDS } from './schema.ts';
 import { secretsPath } from './secrets.ts';
 import type { Source } from './source.ts';
-import { checkSection, keyPath, refuseNotYet, type Section } from './values.ts';
+import { checkSection, keyPath, type Section } from './values.ts';
 
 /** What loading listeners needs to know. */
 export interface ListenerSurroundings {
@@ -25,6 +24,8 @@ const KINDS_OF_KEY = {
   host_key_path: ['anon_ssh', 'authorized_ssh'],
   tls_certificate: ['tls'],
   tls_key: ['tls'],
+  proxy_protocol: ['rsyncd', 'anon_ssh', 'authorized_ssh', 'tls'],
+  proxy_trusted: ['rsyncd', 'anon_ssh', 'authorized_ssh', 'tls'],
 } as const satisfies Readonly<Record<string, readonly Kind[]>>;
 
 /** The host key of an SSH listener that names none, and the file of --keygen. */
@@ -50,21 +51,34 @@ function kindOf(source: Source, section: Section, values: Values): Kind {
   return kinds[0]!;
 }
 
+/** SECURITY: a header that anybody may send lets everybody choose an address (CVE-2026-53791); there is no default of networks. */
+function proxySettings(source: Source, section: Section, values: Values): ProxySettings {
+  const { proxy_protocol, proxy_trusted } = values;
+  if (!proxy_protocol && proxy_trusted.length === 0) return {};
+  if (!proxy_protocol)
+    throw source.error(keyPath(section, 'proxy_trusted'), 'has no effect without proxy_protocol = true');
+  if (proxy_trusted.length > 0) return { proxyTrusted: proxy_trusted };
+  throw source.error(
+    keyPath(section, 'proxy_protocol'),
+    'needs proxy_trusted: the networks that the proxies connect from, as ["10.0.0.5/32"]',
+  );
+}
+
 /** A listener of the file; `http_monitoring` serves no module, and is no ListenerConfig. */
 type FileListener = ListenerConfig | { readonly kind: 'http_monitoring'; readonly address: ListenAddress };
 
 function loadListener({ source, baseDir, context }: ListenerSurroundings, section: Section): FileListener {
   const values = checkSection(source, section, LISTENER_KEYS);
   const kind = kindOf(source, section, values);
-  refuseNotYet({ source, section }, LISTENER_KEYS, values, NOT_SUPPORTED_YET.listener);
   refuseKeysOfOthers(source, section, kind);
+  const proxy = proxySettings(source, section, values);
   const hostKeyPath = secretsPath(values.host_key_path, baseDir, context);
-  if (kind === 'anon_ssh') return { kind, address: parseListenAddress(values.anon_ssh!), hostKeyPath };
+  if (kind === 'anon_ssh') return { kind, ...proxy, address: parseListenAddress(values.anon_ssh!), hostKeyPath };
   if (kind === 'authorized_ssh') {
     // The schema has checked the inner table.
     const { address, authorized_keys } = values.authorized_ssh as { address: string; authorized_keys: string };
     const authorizedKeysPath = secretsPath(authorized_keys, baseDir, context);
-    return { kind, address: parseListenAddress(address), hostKeyPath, authorizedKeysPath };
+    return { kind, ...proxy, address: parseListenAddress(address), hostKeyPath, authorizedKeysPath };
   }
   if (kind === 'tls') {
     const pathOf = (key: 'tls_certificate' | 'tls_key'): string => {
@@ -73,20 +87,22 @@ function loadListener({ source, baseDir, context }: ListenerSurroundings, sectio
       return secretsPath(file, baseDir, context);
     };
     const paths = { certificatePath: pathOf('tls_certificate'), keyPath: pathOf('tls_key') };
-    return { kind, address: parseListenAddress(values.tls!), ...paths };
+    return { kind, ...proxy, address: parseListenAddress(values.tls!), ...paths };
   }
   if (kind === 'http_monitoring') return { kind, address: parseListenAddress(values.http_monitoring!) };
-  return { kind: 'rsyncd', address: parseListenAddress(values.rsyncd!) };
+  return { kind: 'rsyncd', ...proxy, address: parseListenAddress(values.rsyncd!) };
 }
 
-/** The file's addresses with --gokr.listen in their place, or with --port and --address put into each of them. */
-function applyAddressFlags(source: Source, configured: readonly ListenAddress[], flags: ConfigFlags): ListenAddress[] {
+type PlainListener = ProxySettings & { readonly address: ListenAddress };
+
+/** The file's plain listeners with --gokr.listen in their place, or with --port and --address put into each of them. */
+function applyAddressFlags(source: Source, configured: readonly PlainListener[], flags: ConfigFlags): PlainListener[] {
   const { listen, port, address } = flags;
   if (listen !== null && (port !== null || address !== null)) {
     throw new ConfigError('--gokr.listen: cannot stand beside --port or --address');
   }
   if (listen !== null) {
-    return [source.locate('--gokr.listen', () => parseListenAddress(listen))];
+    return [{ address: source.locate('--gokr.listen', () => parseListenAddress(listen)) }];
   }
   if (port === null && address === null) {
     return [...configured];
@@ -94,9 +110,14 @@ function applyAddressFlags(source: Source, configured: readonly ListenAddress[],
   // SECURITY: --port alone keeps the configured host: a loopback listener must not open to the world.
   const host = address === null ? null : source.locate('--address', () => parseHost(address));
   const number = port === null ? null : source.locate('--port', () => parsePort(port));
-  const base = configured.length > 0 ? configured : [{ host: parseHost(''), port: RSYNC_PORT }];
-  const changed = base.map((old) => ({ host: host ?? old.host, port: number ?? old.port }));
-  return changed.filter((one, index) => changed.findIndex((other) => sameAddress(one, other)) === index);
+  const base = configured.length > 0 ? configured : [{ address: { host: parseHost(''), port: RSYNC_PORT } }];
+  const changed = base.map(({ address: old, ...rest }) => ({
+    ...rest,
+    address: { host: host ?? old.host, port: number ?? old.port },
+  }));
+  return changed.filter(
+    (one, index) => changed.findIndex((other) => sameAddress(one.address, other.address)) === index,
+  );
 }
 
 /** The listeners that are not for plain connections, with --gokr.anonssh_listen in the place of the anonymous ones. */
@@ -138,11 +159,11 @@ export function loadListeners(
       throw at.source.error(keyPath(sections[index]!, key), 'is the address of an earlier listener');
     }
   });
-  const plain = configured.filter(({ kind }) => kind === 'rsyncd').map(({ address }) => address);
+  const plain = configured.filter((one) => one.kind === 'rsyncd');
   const serving = configured.filter((one) => one.kind !== 'http_monitoring');
   return {
     listeners: [
-      ...applyAddressFlags(at.source, plain, flags).map((address) => ({ kind: 'rsyncd' as const, address })),
+      ...applyAddressFlags(at.source, plain, flags).map((one) => ({ ...one, kind: 'rsyncd' as const })),
       ...encryptedListeners(at, serving, flags),
     ],
     monitoring: monitoringAddresses(at.source, configured, flags),

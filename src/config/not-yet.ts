@@ -1,5 +1,5 @@
 /** The keys that this build parses but cannot honour; load.ts refuses them. A feature's issue deletes its rows. */
-import type { GLOBAL_KEYS, LISTENER_KEYS, MODULE_KEYS } from './schema.ts';
+import type { GLOBAL_KEYS, MODULE_KEYS } from './schema.ts';
 
 interface NotYet<K> {
   readonly key: K;
@@ -10,7 +10,6 @@ interface NotYet<K> {
 /** Nothing is ignored in silence: a key of these tables that is set to something other than its default is an error. */
 export const NOT_SUPPORTED_YET: {
   readonly global: readonly NotYet<keyof typeof GLOBAL_KEYS>[];
-  readonly listener: readonly NotYet<keyof typeof LISTENER_KEYS>[];
   readonly module: readonly NotYet<keyof typeof MODULE_KEYS>[];
 } = {
   global: [
@@ -19,7 +18,6 @@ export const NOT_SUPPORTED_YET: {
     { key: 'log_format', value: 'text' },
     { key: 'dont_namespace' },
   ],
-  listener: [{ key: 'proxy_protocol' }, { key: 'proxy_trusted' }],
   module: [
     { key: 'queue' },
     { key: 'log_transfers', value: 'file' },

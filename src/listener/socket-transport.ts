@@ -36,6 +36,11 @@ export function normaliseAddress(address: string): string {
   return /^::ffff:\d+\.\d+\.\d+\.\d+$/i.test(bare) ? bare.slice('::ffff:'.length) : bare;
 }
 
+/** The other end of a socket. */
+export function peerOf(socket: Socket): PeerAddress {
+  return { address: normaliseAddress(socket.remoteAddress ?? ''), port: socket.remotePort ?? 0 };
+}
+
 /** A Transport over a connected `allowHalfOpen` socket, which it owns from here on. */
 export class SocketTransport implements Transport {
   readonly peer: PeerAddress;
@@ -51,10 +56,13 @@ export class SocketTransport implements Transport {
   /** Callbacks that Node still owes us for writes that were released early. */
   #releasedEarly = 0;
 
-  /** @param socket sets no options on it: the listener did (TCP_NODELAY, keep-alive, high-water mark). */
-  constructor(socket: Socket) {
+  /**
+   * @param socket sets no options on it: the listener did (TCP_NODELAY, keep-alive, high-water mark).
+   * @param peer the client, where a proxy is at the socket's other end.
+   */
+  constructor(socket: Socket, peer: PeerAddress = peerOf(socket)) {
     this.#socket = socket;
-    this.peer = { address: normaliseAddress(socket.remoteAddress ?? ''), port: socket.remotePort ?? 0 };
+    this.peer = peer;
     socket.on('readable', () => this.#onReadable());
     socket.on('end', () => this.#onPeerEnd());
     socket.on('error', (error: NodeJS.ErrnoException) => {

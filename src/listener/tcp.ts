@@ -35,6 +35,9 @@ export interface UnixPath {
 /** Called once per connection; must not throw. */
 export type OnConnection = (transport: SocketTransport) => void;
 
+/** Owns the socket, which has no error listener yet; it must add one at once. Must not throw. */
+export type OnSocket = (socket: Socket) => void;
+
 /** Called when the kernel fails to give us a connection (out of descriptors); the listener goes on. */
 export type OnAcceptError = (error: Error) => void;
 
@@ -96,12 +99,11 @@ export async function listenUnix(
 
 /**
  * As `listenTcp` and `listenFd`, for a listener that puts something between the socket and its transport (tls.ts).
- * @param onSocket owns the socket, which has no error listener yet; it must add one at once.
  * @throws ConfigError naming the address or the descriptor, and the reason.
  */
 export async function listenSockets(
   place: TcpAddress | InheritedDescriptor,
-  onSocket: (socket: Socket) => void,
+  onSocket: OnSocket,
   onAcceptError: OnAcceptError = () => {},
 ): Promise<Listener> {
   // Node has no way to ask for SO_ACCEPTCONN; listen(2) on anything but a stream socket that can accept fails instead.

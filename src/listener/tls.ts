@@ -5,7 +5,7 @@ import type { Socket } from 'node:net';
 import { createSecureContext, type SecureContext, TLSSocket } from 'node:tls';
 import { ConfigError, PeerGone, TimeoutError } from '../errors.ts';
 import type { PeerAddress } from '../wire/transport.ts';
-import { normaliseAddress, READ_HIGH_WATER_MARK, SocketTransport } from './socket-transport.ts';
+import { peerOf, READ_HIGH_WATER_MARK, SocketTransport } from './socket-transport.ts';
 
 /** Forward secrecy and authenticated encryption, nothing else; the fast one on machines with AES instructions first. */
 const CIPHERS = [
@@ -82,9 +82,10 @@ export class TlsConnection {
   readonly #socket: Socket;
   #transport: SocketTransport | null = null;
 
-  constructor(socket: Socket) {
+  /** @param peer the client, where a proxy is at the socket's other end. */
+  constructor(socket: Socket, peer: PeerAddress = peerOf(socket)) {
     this.#socket = socket;
-    this.peer = { address: normaliseAddress(socket.remoteAddress ?? ''), port: socket.remotePort ?? 0 };
+    this.peer = peer;
     // A connection that breaks while it waits for its turn ends there.
     socket.on('error', () => {});
   }
@@ -110,7 +111,7 @@ export class TlsConnection {
     secure.on('_tlsError', (error: Error) => secure.destroy(error));
     const timer = setTimeout(() => secure.destroy(new TimeoutError('timeout in the TLS handshake')), deadlineMs);
     try {
-      this.#transport = await handshake(secure);
+      this.#transport = await handshake(secure, this.peer);
       return this.#transport;
     } catch (error) {
       this.destroy();
@@ -127,10 +128,10 @@ export class TlsConnection {
   }
 }
 
-function handshake(secure: TLSSocket): Promise<SocketTransport> {
+function handshake(secure: TLSSocket, peer: PeerAddress): Promise<SocketTransport> {
   return new Promise((resolve, reject) => {
     // The transport must exist before the socket says anything else.
-    secure.once('secure', () => resolve(new SocketTransport(secure)));
+    secure.once('secure', () => resolve(new SocketTransport(secure, peer)));
     secure.on('error', (error: NodeJS.ErrnoException) => {
       const reason = error.code ?? error.message;
       reject(error instanceof TimeoutError ? error : new PeerGone(`TLS handshake failed: ${reason}`, { cause: error }));

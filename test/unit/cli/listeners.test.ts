@@ -40,6 +40,12 @@ describe('planListeners', () => {
     ]);
   });
 
+  it('keeps inherited rsyncd sockets behind the proxy that the configuration says', () => {
+    const text = '[[listener]]\nrsyncd = ":1"\nproxy_protocol = true\nproxy_trusted = ["10.0.0.5"]\n';
+    const plans = planListeners(configOf(text), sockets('rsyncd', 'rsyncd'));
+    expect(plans.map(({ settings }) => settings.proxyTrusted)).toEqual([['10.0.0.5'], ['10.0.0.5']]);
+  });
+
   it.each(['anon_ssh', 'authorized_ssh', 'tls'] as const)(
     'refuses a socket named %s that nothing configures',
     (name) => {

@@ -68,6 +68,32 @@ describe('encrypted listeners', () => {
   });
 });
 
+describe('listeners behind a proxy', () => {
+  const PROXY = ['proxy_protocol = true', 'proxy_trusted = ["10.0.0.5", "fd00::/8"]'];
+  const proxyTrusted = ['10.0.0.5', 'fd00::/8'];
+
+  it('are plain or encrypted, and stay behind it with another port', () => {
+    const text = [
+      listener('rsyncd = ":1"', ...PROXY),
+      ANON + PROXY.join('\n'),
+      `\n${TLS}`,
+      listener('rsyncd = ":2"'),
+    ].join('');
+    const { listeners } = load(text + moduleText(), '/usr', { address: '::1' });
+    expect(listeners.map((one) => one.proxyTrusted)).toEqual([proxyTrusted, undefined, proxyTrusted, undefined]);
+  });
+
+  it.each([
+    [listener('rsyncd = ":1"', PROXY[0]!), 'listener[0].proxy_protocol: needs proxy_trusted'],
+    [listener('rsyncd = ":1"', PROXY[0]!, 'proxy_trusted = []'), 'listener[0].proxy_protocol: needs proxy_trusted'],
+    [listener('rsyncd = ":1"', PROXY[1]!), 'listener[0].proxy_trusted: has no effect without proxy_protocol'],
+    [listener('rsyncd = ":1"', PROXY[0]!, 'proxy_trusted = ["proxy.example"]'), 'host names are never looked up'],
+    [listener('http_monitoring = ":1"', ...PROXY), 'has no effect on a listener of kind http_monitoring'],
+  ])('are refused: %j', (text, reason) => {
+    expect(refusal(() => listenersOf(text))).toContain(reason);
+  });
+});
+
 describe('--gokr.anonssh_listen', () => {
   it.each([
     ['replaces the anonymous listeners and keeps their key', ANON + TLS, '/usr/anon_key', ['anon_ssh', 'tls']],

@@ -147,8 +147,6 @@ describe('keys of later issues', () => {
     ['log_transfers = "file"', 'log_transfers'],
     ['log_format = "text"', 'log_format'],
     ['dont_namespace = true', 'dont_namespace'],
-    ['[[listener]]\nrsyncd = ":873"\nproxy_protocol = true', 'listener[0].proxy_protocol'],
-    ['[[listener]]\nrsyncd = ":873"\nproxy_trusted = ["10.0.0.0/8"]', 'listener[0].proxy_trusted'],
     [moduleText('queue = 5'), 'module[0].queue'],
     [moduleText('log_transfers = "file"'), 'module[0].log_transfers'],
     [moduleText('file_list_cache = "30s"'), 'module[0].file_list_cache'],

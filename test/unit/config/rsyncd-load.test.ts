@@ -122,7 +122,7 @@ describe('an rsyncd.conf that is served', () => {
     ['comment = \u001b[2J\n[a]\npath = /usr', ':1: [a] comment: "\\u001b[2J" is not allowed'],
     ['[a]\npath = /usr\n[c]\nname = a\npath = /usr', ':4: [c] name: "a" is the name of an earlier module'],
     ['motd file = /nowhere\n[a]\npath = /usr', ':1: motd file: "/nowhere": no such file'],
-    ['proxy protocol = yes\nproxy protocol hosts = ::1\n[a]\npath = /usr', ':1: proxy protocol: true is not supported'],
+    ['proxy protocol = yes\n[a]\npath = /usr', ':1: proxy protocol: proxy_protocol; needs proxy protocol hosts'],
     ['[a]\npath = /usr\nmax connections = -1', 'no module'],
   ])('is checked as TOML is: %j', (text, message) => {
     expect(refusal(() => loadText(text))).toContain(message);

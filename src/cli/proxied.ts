@@ -1,0 +1,25 @@
+/** How the sockets of a listener become clients: as they are, or behind the header of a proxy; the listeners are opened with this. */
+
+import { parseHostLists } from '../config/acl.ts';
+import type { ProxySettings } from '../config/config.ts';
+import type { Limits } from '../limits.ts';
+import { behindProxy, type OnClient } from '../listener/proxy.ts';
+import { peerOf } from '../listener/socket-transport.ts';
+import type { OnSocket } from '../listener/tcp.ts';
+import type { RunningSessions } from './running-sessions.ts';
+
+/** @param onClient takes each socket over, with the address of the client behind it. */
+export function clientsOf(
+  { proxyTrusted }: ProxySettings,
+  sessions: Pick<RunningSessions, 'headerMissing'>,
+  limits: Limits,
+  onClient: OnClient,
+): OnSocket {
+  if (proxyTrusted === undefined) return (socket) => onClient(socket, peerOf(socket));
+  const { allows } = parseHostLists(proxyTrusted, ['all']);
+  return behindProxy(onClient, {
+    trusts: allows,
+    limits,
+    onRefused: (peer, reason) => sessions.headerMissing(peer, reason),
+  });
+}
