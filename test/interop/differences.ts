@@ -32,6 +32,13 @@ export const DIFFERENCES: readonly Difference[] = [
     explains: /foo\/bar\/baz\/core|Number of |Literal data|Total /,
   },
   {
+    reason:
+      'The client ends itself at a name that --no-implied-dirs left without its directory; what it had received by then is chance.',
+    applies: (asked, protocol) =>
+      protocol < 30 && asked.args.includes('--no-implied-dirs') && asked.filesFrom !== undefined,
+    explains: /^(stdout (lacks|has added): >f|order: |tree: )/,
+  },
+  {
     reason: 'A message names no path outside the module (design.md 5); the reference shows where the module lies.',
     applies: (asked) => asked.args.some((arg) => arg.startsWith('--filter=:')),
     explains: /rule from |^stderr lacks: rsync error: .*\[sender=/,

@@ -119,6 +119,8 @@ function withoutPlace(daemon: RunningDaemon, dir: string): (line: string) => str
       .replaceAll(dir, 'DIR')
       .replaceAll(`:${daemon.port}`, ':PORT')
       .replace(/ port \d+$/, ' port PORT')
+      // flist2 wipes its counter, and which process of the client prints the next line is chance.
+      .replace(/^ {20}(?=\S)/, '')
       // -vvv of 3.2: the access time is the moment of the pull.
       .replace(/^(set modtime, atime of .*\)) \S+ \S+, \(\d+\) .*$/, '$1')
       .replace(/pid=\d+/, 'pid=PID')
