@@ -102,6 +102,14 @@ const MORE_COMPRESSION = sets([
   ...['-az --skip-compress=gz/txt/b[i]n', '-a --zc=zlib --skip-compress=gz/t[xy]t', '-a --zc=zlib --skip-compress='],
 ]);
 
+const upTo = (last: number): number[] => Array.from({ length: last + 1 }, (_, level) => level);
+
+/** The levels that are left, of each codec that has levels; the matrix alone has them. */
+export const EVERY_LEVEL: readonly EquivalenceCase[] = sets(
+  [...levels('-a --zc=zlibx', upTo(9)), ...levels('-a --zc=zstd', upTo(22)), ...levels('-aI --zc=zlib', upTo(9))],
+  { protocols: [32], states: ['stale'] },
+);
+
 const MORE_TRANSFERS = sets([
   ...['-a --inplace --no-W -B900', '-a --backup', '-ab --suffix=.old', '-a --no-fuzzy', '-a --delete-after --fuzzy'],
   ...['-a --max-size=100000 --min-size=1', '-aI --block-size=700', '-aI --no-whole-file', '-aI --sparse --inplace'],

@@ -10,7 +10,7 @@ import { moduleUrl, rsync } from '../helpers/rsync.ts';
 import { mustRun } from '../helpers/run.ts';
 import type { RunningDaemon } from '../helpers/running-daemon.ts';
 import { removeTree } from '../helpers/scratch.ts';
-import { hasRoot } from '../setup/clients.ts';
+import { hasRoot, otherClients, type RsyncClient, systemClient } from '../setup/clients.ts';
 import {
   type AttributeFixtures,
   type DestinationState,
@@ -54,6 +54,9 @@ const CASES: readonly Asked[] = [
   { args: '-aAX --delete-missing-args', sources: ['plain', 'acl-user', 'gone'] },
 ];
 
+/** What the clients of other releases are asked, in their newest protocol. */
+const OTHERS_CASES: readonly string[] = ['-aAX', '-aHAX', '-aAXX', '-aAXc'];
+
 /** Everything that a user sees of one pull. */
 interface Outcome {
   readonly exitCode: number | null;
@@ -93,10 +96,11 @@ describe.skipIf(!hasRoot() || !hasAttributeTools())('ACLs and extended attribute
     fixtures?.remove();
   });
 
+  /** In the newest protocol of another client, else in `how` with the system's. */
   async function pull(
     daemon: RunningDaemon,
     asked: Asked,
-    protocol: number,
+    how: number | RsyncClient,
     state: DestinationState,
   ): Promise<Outcome> {
     const dir = join(fixtures.scratch, `pull${pulls++}`);
@@ -108,8 +112,10 @@ describe.skipIf(!hasRoot() || !hasAttributeTools())('ACLs and extended attribute
     else
       await mustRun('cp', ['-a', ...(/-\w*H/.test(asked.args) ? [] : ['--no-preserve=links']), template, destination]);
     const urls = (asked.sources ?? ['']).map((source) => moduleUrl(daemon.port, asked.module ?? 'm', source));
-    const args = [...asked.args.split(' '), '-ii', `--protocol=${protocol}`, ...urls, 'dst/'];
-    const result = await rsync(args, { cwd: dir, deadlineMs: 30_000 });
+    const protocol = typeof how === 'number' ? [`--protocol=${how}`] : [];
+    const args = [...asked.args.split(' '), '-ii', ...protocol, ...urls, 'dst/'];
+    const client = typeof how === 'number' ? systemClient() : how;
+    const result = await rsync(args, { cwd: dir, deadlineMs: 30_000 }, client);
     const outcome = {
       exitCode: result.exitCode,
       items: sortedLines(result.stdout),
@@ -129,6 +135,17 @@ describe.skipIf(!hasRoot() || !hasAttributeTools())('ACLs and extended attribute
       async (protocol, state) => {
         const expected = await pull(reference, asked, protocol, state);
         expect(await pull(ours, asked, protocol, state)).toEqual(expected);
+      },
+    );
+  });
+
+  const others = otherClients().filter(({ family }) => family === 'rsync');
+  describe.concurrent.each(others.map((client) => [client.name, client] as const))('client %s', (_name, client) => {
+    it.each(OTHERS_CASES.flatMap((args) => STATES.map((state) => [args, state] as const)))(
+      '%s gives what C rsync gives at a destination that is %s',
+      async (args, state) => {
+        const expected = await pull(reference, { args }, client, state);
+        expect(await pull(ours, { args }, client, state)).toEqual(expected);
       },
     );
   });

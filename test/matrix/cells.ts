@@ -9,7 +9,7 @@ import {
   STATES,
 } from '../interop/cases.ts';
 import { FOREIGN_SETS } from '../interop/foreign.ts';
-import { CROSSED, FURTHER } from '../interop/option-sets.ts';
+import { CROSSED, EVERY_LEVEL, FURTHER } from '../interop/option-sets.ts';
 import type { Cell } from '../interop/stage.ts';
 import type { RsyncClient } from '../setup/clients.ts';
 
@@ -20,7 +20,7 @@ export function cellsOf(client: RsyncClient): Cell[] {
   }
   return [
     ...CROSSED.flatMap((asked) => cross(client, asked, PROTOCOLS, STATES)),
-    ...FURTHER.flatMap((asked) => cross(client, asked, asked.protocols, asked.states)),
+    ...[...FURTHER, ...EVERY_LEVEL].flatMap((asked) => cross(client, asked, asked.protocols, asked.states)),
     ...CASES.flatMap((asked) => cross(client, asked, casesProtocols(client, asked), asked.states)),
   ];
 }
