@@ -53,17 +53,6 @@ export function chooseCompression(clientList: Buffer, ours: readonly string[]): 
 }
 
 /**
- * Parses the value of --compress-choice; null for `auto`, which is as if the option were absent.
- * @throws UsageError (code 4) for a name that we do not have.
- */
-export function parseCompressChoice(value: string, ours: readonly string[]): CompressionName | null {
-  if (value.toLowerCase() === 'auto') return null;
-  const name = lookUp(value, ours);
-  if (name === null) throw new UsageError(`unknown compress name: ${value}\n`);
-  return name;
-}
-
-/**
  * Applies the level rule, which both sides evaluate alike once the name is known (3-transfer.md 7.2).
  * @param level of --compress-level, or null; 0 switches zlib and zlibx off but means the default for zstd.
  * @returns null for plain tokens.
@@ -80,6 +69,11 @@ export function resolveCompression(name: CompressionName, level: number | null):
       if (level === 0) return null;
       return { name, level: level === null || level === -1 ? MAX_ZLIB_LEVEL : clamp(level, 1, MAX_ZLIB_LEVEL) };
   }
+}
+
+/** @throws UsageError (code 4) for a format whose library we do not have. */
+export function requireLibrary(compression: Compression | null, { lz4 }: Pick<CompressionTools, 'lz4'>): void {
+  if (compression?.name === 'lz4' && lz4 === null) throw new UsageError('unknown compress name: lz4\n');
 }
 
 function clamp(value: number, min: number, max: number): number {

@@ -41,7 +41,7 @@ const LOADERS = [
 /** Where the loader finds libraries in places that it does not look at by itself. */
 const LOADER_CACHE = '/etc/ld.so.cache';
 
-/** Native modules are not mapped yet when this is asked for: package and file by platform. */
+/** Native modules are not loaded yet when this is asked for: package and file by platform. */
 const NATIVE_PACKAGE = 'lz4-napi';
 const NATIVE_PLATFORMS = ['gnu', 'musl'].map((libc) => `@antoniomuso/lz4-napi-linux-${process.arch}-${libc}`);
 
@@ -55,13 +55,13 @@ const MAX_HOPS = 40;
  */
 export function findRuntime(main: string): Runtime {
   const links = new Map<string, string>();
+  loadNativeModules(main);
   const programs = mappedPrograms();
   const code = codeOf(follow(main, links));
   for (const loader of LOADERS.filter((path) => existsSync(path))) follow(loader, links);
   for (const program of programs) for (const alias of aliasesOf(program)) follow(alias, links);
   const files: RuntimeFile[] = [
     ...programs.map((path) => ({ path, use: 'program' }) as const),
-    ...nativeModules(main).map((path) => ({ path, use: 'program' }) as const),
     ...[...code, LOADER_CACHE]
       .filter((path) => existsSync(path))
       .map((path) => ({ path: follow(path, links), use: 'data' }) as const),
@@ -111,21 +111,21 @@ function packagesAbove(directory: string): string[] {
   return [...(existsSync(own) ? [own] : []), ...(above === directory ? [] : packagesAbove(above))];
 }
 
-function nativeModules(main: string): string[] {
+/** Maps them with the libraries that they need; this process makes nothing else of them. */
+function loadNativeModules(main: string): void {
   try {
     const fromPackage = createRequire(createRequire(realpathSync(main)).resolve(NATIVE_PACKAGE));
-    return NATIVE_PLATFORMS.flatMap((name) => resolved(fromPackage, name));
+    for (const name of NATIVE_PLATFORMS) loadIfThere(fromPackage, name);
   } catch {
     // Not installed: optional.
-    return [];
   }
 }
 
-function resolved(from: NodeJS.Require, name: string): string[] {
+function loadIfThere(from: NodeJS.Require, name: string): void {
   try {
-    return [realpathSync(from.resolve(name))];
+    from(name);
   } catch {
-    return [];
+    // For another platform.
   }
 }
 

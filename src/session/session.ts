@@ -1,6 +1,6 @@
 /** The life of one connection, straight down the protocol document; the only place that catches everything. */
 
-import type { CompressionTools } from '../compress/choose.ts';
+import { type CompressionTools, requireLibrary } from '../compress/choose.ts';
 import { AccessError, Bug, EXIT, PeerGone, RsyncError, UsageError } from '../errors.ts';
 import { limitHits } from '../limit-hits.ts';
 import type { Limits } from '../limits.ts';
@@ -149,6 +149,7 @@ class Session implements LiveSession {
       });
       const messages = this.#startMux(protocol);
       if (options.refusal !== null) throw options.refusal;
+      requireLibrary(agreement.compression, this.#daemon.compression);
       if (!hasPlace) throw tooManyConnections(module.maxConnections);
       await this.#transfer({ options, agreement, messages, module, rootFd });
     } finally {

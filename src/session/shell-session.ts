@@ -1,6 +1,6 @@
 /** The life of the one session behind a remote shell: no greeting, no module, arguments from the command line (1-session.md 3.5, 5.1). */
 
-import type { CompressionTools } from '../compress/choose.ts';
+import { type CompressionTools, requireLibrary } from '../compress/choose.ts';
 import { Bug, ConfigError, EXIT, PeerGone, RsyncError, UsageError } from '../errors.ts';
 import type { ModuleListing } from '../flist/context.ts';
 import { DEFAULT_LIMITS, type Limits } from '../limits.ts';
@@ -119,6 +119,7 @@ class ShellSession {
     const messages = new ClientMessages(this.#writer, protocol, limits.fileMessages);
     this.#messages = messages;
     if (options.refusal !== null) throw options.refusal;
+    requireLibrary(agreement.compression, compression);
     const xattrs = options.acls || options.xattrs > 0 ? await this.#xattrs() : null;
     this.#prepare(options, messages);
     await runTransfer({
