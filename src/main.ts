@@ -53,7 +53,7 @@ async function main(argv: readonly string[]): Promise<number> {
     }
     case 'once': {
       const { runOnce } = await import('./cli/once.ts');
-      return runOnce(command, loadContext());
+      return runOnce(command, loadContext(), process.env);
     }
     case 'shell-daemon': {
       const { runShellDaemon } = await import('./cli/command-mode.ts');

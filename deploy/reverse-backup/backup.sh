@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs on the machine that is to be backed up, as a user who may read DIRECTORY and cannot write there:
+# Runs on the machine that is to be backed up, as a user who may read DIRECTORY, root for instance (README.md):
 #
 #   backup.sh NAME DIRECTORY [ssh options] [user@]BACKUP-SERVER
 #

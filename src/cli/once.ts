@@ -9,26 +9,20 @@ import { randomBytes } from 'node:crypto';
 import { loadChecksums } from '../checksum/pool.ts';
 import { Limiter } from '../compress/limiter.ts';
 import { loadLz4 } from '../compress/lz4.ts';
-import type { Config, ConfigFlags, LoadContext, ModuleAuth, ModuleConfig } from '../config/config.ts';
-import { parseListenAddress } from '../config/listen-address.ts';
-import { readConfig } from '../config/load.ts';
-import { ConfigError } from '../errors.ts';
+import type { Config, LoadContext, ModuleAuth, ModuleConfig } from '../config/config.ts';
 import type { Limits } from '../limits.ts';
-import { type Listener, listenTcp, listenUnix, type OnConnection } from '../listener/tcp.ts';
+import { type Listener, listenFd, listenTcp, listenUnix, type OnConnection } from '../listener/tcp.ts';
 import { createLogger, type RootLogger } from '../observe/log.ts';
 import { LogBudget, type SessionRecord } from '../observe/session-log.ts';
 import { SessionRegistry } from '../observe/session-registry.ts';
 import { assertReadOnly } from '../sandbox/verify.ts';
 import type { Daemon } from '../session/session.ts';
-import { closeModuleRoot, openModuleRoot } from '../vfs/module-root.ts';
+import { type OnceStart, prepareOnce } from './once-stage.ts';
 import { OnlyVisit } from './only-visit.ts';
 import type { Command } from './options.ts';
 import { showProgress } from './progress-line.ts';
 import { loadHostTables, servedModules } from './served-modules.ts';
 import { endSignal } from './signals.ts';
-
-/** The tunnel's end. */
-const DEFAULT_ADDRESS = '127.0.0.1:0';
 
 const USER = 'once';
 
@@ -46,38 +40,32 @@ const LOG_FLUSH_MS = 1000;
 export async function runOnce(
   { flags, timeoutMs }: Extract<Command, { kind: 'once' }>,
   context: LoadContext,
+  environment: Readonly<Record<string, string | undefined>>,
 ): Promise<number> {
-  const config = onceConfig(flags, context);
-  const module = onlyModule(config);
+  const start = await prepareOnce(flags, context, environment);
+  const { config, module, outcome } = start;
   const limits = onceLimits(config.limits);
   const password = randomBytes(PASSWORD_BYTES).toString('base64url');
   const logger = onceLogger(config);
-  closeModuleRoot(openModuleRoot(Buffer.from(module.path), limits));
-  assertReadOnly([module]);
+  for (const gap of outcome.gaps) logger.warn({ gap }, 'sandbox: not all of it is possible here');
+  // SECURITY: what counts is what can be written once the sandbox stands: the files may be this user's own.
+  assertReadOnly([module], { onlyProven: outcome.landlockAbi > 0 });
   const daemon = await onceDaemon({ ...config, limits, modules: [onceModule(module, password)] }, logger);
   const visit = new OnlyVisit(daemon);
   void endSignal().then((signal) => visit.interrupt(signal));
-  const listener = await listenAt(flags.listen ?? DEFAULT_ADDRESS, (transport) => visit.start(transport));
-  printJson({ address: listener.addressText, module: module.name, user: USER, password });
+  const listener = await listenAt(start.place, (transport) => visit.start(transport));
+  printJson({
+    address: flags.listen?.startsWith('/') ? flags.listen : listener.addressText,
+    module: module.name,
+    user: USER,
+    password,
+  });
   const progress = process.stderr.isTTY ? showProgress(() => visit.progress, process.stderr) : null;
   const record = await visit.outcome(timeoutMs, listener);
   progress?.stop();
   printJson(summaryOf(record));
   await logger.flushed(LOG_FLUSH_MS);
   return record.exit;
-}
-
-/** Only what this command line names: other modules and addresses of the machine's daemon are none of its business. */
-function onceConfig(flags: ConfigFlags, context: LoadContext): Config {
-  return readConfig({ ...flags, listen: null }, null, context, []);
-}
-
-function onlyModule({ modules }: Config): ModuleConfig {
-  const [module, ...others] = modules;
-  if (module !== undefined && others.length === 0) return module;
-  throw new ConfigError(
-    `--once serves one module, and there are ${modules.length}: give one --gokr.modulemap=NAME=PATH`,
-  );
 }
 
 /** Who has the password is the owner's own backup server: it may take days. What strangers can reach before a login stays. */
@@ -119,10 +107,9 @@ async function onceDaemon(config: Config, logger: RootLogger): Promise<Daemon> {
   };
 }
 
-/** @param address as an address and port, or the absolute path of a unix socket. */
-function listenAt(address: string, onConnection: OnConnection): Promise<Listener> {
-  if (address.startsWith('/')) return listenUnix({ path: address }, onConnection);
-  return listenTcp(parseListenAddress(address), onConnection);
+function listenAt(place: OnceStart['place'], onConnection: OnConnection): Promise<Listener> {
+  if ('path' in place) return listenUnix(place, onConnection);
+  return 'fd' in place ? listenFd(place.fd, onConnection) : listenTcp(place, onConnection);
 }
 
 /** The fields of the log's last line about a session; what is not known is left out. */

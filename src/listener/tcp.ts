@@ -98,6 +98,22 @@ export async function listenUnix(
 }
 
 /**
+ * Makes a unix socket as `listenUnix` does, for the next stage of this process.
+ * @returns its descriptor, which listens already, and stays open as long as this process does.
+ * @throws ConfigError when it cannot be made.
+ */
+export async function bindUnix({ path }: UnixPath): Promise<number> {
+  const umask = process.umask(OWN_SOCKET_UMASK);
+  const server = createServer();
+  try {
+    await started(server, { path, backlog: BACKLOG }, path);
+  } finally {
+    process.umask(umask);
+  }
+  return (server as unknown as { _handle: { fd: number } })._handle.fd;
+}
+
+/**
  * As `listenTcp` and `listenFd`, for a listener that puts something between the socket and its transport (tls.ts).
  * @throws ConfigError naming the address or the descriptor, and the reason.
  */

@@ -20,6 +20,11 @@ export interface Invitation {
   readonly password: string;
 }
 
+export interface OneShotOptions {
+  readonly asOwner?: boolean;
+  readonly nodeArgs?: readonly string[];
+}
+
 /** How it ended. */
 export interface OneShotEnd {
   readonly exitCode: number | null;
@@ -37,10 +42,10 @@ export class OneShot {
   readonly #end = Promise.withResolvers<OneShotEnd>();
   #stderr = '';
 
-  /** Starts it as `nobody` where we are root. */
-  constructor(args: readonly string[]) {
-    const identity = process.getuid?.() === 0 ? { uid: NOBODY, gid: NOBODY } : {};
-    const command = [join(PROJECT, 'src/main.ts'), '--once', ...args];
+  /** Starts it as `nobody` where we are root, unless it is to run as the owner of its files. */
+  constructor(args: readonly string[], { asOwner = false, nodeArgs = [] }: OneShotOptions = {}) {
+    const identity = process.getuid?.() === 0 && !asOwner ? { uid: NOBODY, gid: NOBODY } : {};
+    const command = [...nodeArgs, join(PROJECT, 'src/main.ts'), '--once', ...args];
     this.#child = spawn(process.execPath, command, { stdio: ['ignore', 'pipe', 'pipe'], ...identity });
     this.#first.promise.catch(() => {});
     createInterface({ input: this.#child.stdout! }).on('line', (line) => {

@@ -2,10 +2,12 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { landlockAbi } from '../../src/sandbox/landlock.ts';
+import { loadKernel } from '../../src/sandbox/syscalls.ts';
 import { compareSnapshots } from '../helpers/compare-snapshots.ts';
 import { textOf } from '../helpers/content.ts';
 import { OneShot } from '../helpers/one-shot.ts';
@@ -18,6 +20,7 @@ import { hasRoot } from '../setup/clients.ts';
 const LONG = '--once-timeout=10m';
 
 const isReady = hasRoot();
+const hasLandlock = isReady && landlockAbi(await loadKernel()) > 0;
 
 describe.runIf(isReady)('--once', () => {
   let dir: string;
@@ -43,11 +46,13 @@ describe.runIf(isReady)('--once', () => {
     if (isReady) removeTree(dir);
   });
 
-  const start = (...args: string[]): OneShot => {
-    const shot = new OneShot([LONG, ...args]);
+  const keep = (shot: OneShot): OneShot => {
     shots.push(shot);
     return shot;
   };
+  const start = (...args: string[]): OneShot => keep(new OneShot([LONG, ...args]));
+  const startAsOwner = (args: readonly string[], nodeArgs: readonly string[] = []): OneShot =>
+    keep(new OneShot([LONG, `--gokr.modulemap=bak=${join(dir, 'home')}`, ...args], { asOwner: true, nodeArgs }));
   const startOn = (name: string, ...args: string[]): OneShot =>
     start(`--gokr.modulemap=bak=${join(dir, name)}`, ...args);
   const destination = (): string => join(dir, `got${pulls++}`);
@@ -192,6 +197,28 @@ describe.runIf(isReady)('--once', () => {
     const shot = startOn('home', `--gokr.listen=${join(dir, 'home/big')}`);
     const { exitCode, stderr } = await shot.ended();
     expect([exitCode, stderr]).toEqual([1, expect.stringContaining('EADDRINUSE')]);
+  });
+
+  it.runIf(hasLandlock)('lets the owner of the files serve them, whom Landlock keeps from writing', async () => {
+    const shot = startAsOwner([]);
+    expect((await shot.pull(['-a', 'URL', destination()])).exitCode).toBe(0);
+    expect((await shot.ended()).exitCode).toBe(0);
+  });
+
+  it.runIf(hasLandlock)('lets him listen on a unix socket, too', async () => {
+    const path = join('/tmp', `rsyncd-owner-${process.pid}.sock`);
+    const shot = startAsOwner([`--gokr.listen=${path}`]);
+    const { address } = await shot.invitation();
+    expect([address, statSync(path).mode & 0o777]).toEqual([path, 0o600]);
+    shot.kill('SIGTERM');
+    expect((await shot.ended()).exitCode).toBe(20);
+    rmSync(path);
+  });
+
+  it('refuses the owner where nothing keeps him from writing, with the reason', async () => {
+    const shot = startAsOwner([], ['--no-experimental-ffi']);
+    const { exitCode, stderr } = await shot.ended();
+    expect([exitCode, stderr]).toEqual([1, expect.stringMatching(/module "bak": .*home is writable: /)]);
   });
 
   it('wants one module', async () => {

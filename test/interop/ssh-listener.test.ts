@@ -114,7 +114,7 @@ describe.runIf(isReady)('an anonymous SSH listener', () => {
     expect(textOfErrors(await pull('-a', 'pub/file', '127.0.0.1:/tmp/'))).toContain('read-only and takes no uploads');
   });
 
-  it('tells who asks for a path of the host which URL to use', async () => {
+  it('CVE-2026-53783: tells who asks for a path of the host which URL to use', async () => {
     const result = await pull('-a', '127.0.0.1:/etc/passwd', 'got/');
     expect(result.exitCode).not.toBe(0);
     expect(textOfErrors(result)).toContain('rsync -e ssh rsync://HOST/MODULE/PATH');
@@ -132,7 +132,7 @@ describe.runIf(isReady)('an anonymous SSH listener', () => {
     ['the sftp subsystem', ['-s'], ['sftp'], 'subsystem request failed'],
     ['a port of ours', ['-N', '-o', 'ExitOnForwardFailure=yes', '-R', '0:127.0.0.1:1'], [], 'port forwarding failed'],
     ['a connection from here', ['-W', '127.0.0.1:1'], [], 'administratively prohibited: open failed'],
-  ])('refuses %s', async (_title, options, command, reason) => {
+  ])('CVE-2026-53790: refuses %s', async (_title, options, command, reason) => {
     const result = await ssh(options, command);
     expect(result.exitCode).not.toBe(0);
     expect([result.stdout.length, textOfErrors(result)]).toEqual([0, expect.stringContaining(reason)]);

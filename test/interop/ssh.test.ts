@@ -205,7 +205,7 @@ describe.runIf(hasAudit)('ssh-audit', () => {
   /** Names that are younger than the 2.5.0 of Debian 12; it says of each that it is unknown, and nothing else. */
   const YOUNGER = /(?:mlkem768x25519-sha256|kex-strict-s-v00@openssh\.com) +-- \[warn\] unknown algorithm$/;
 
-  it('finds no failure and no warning', async () => {
+  it('CVE-2002-20001: finds no failure and no warning', async () => {
     const { stdout } = await run('ssh-audit', ['-n', '-p', String(server.port), '127.0.0.1']);
     const lines = stdout.toString().split('\n');
     expect(lines.filter((line) => /\[(?:fail|warn)\]/.test(line) && !YOUNGER.test(line))).toEqual([]);
@@ -214,7 +214,7 @@ describe.runIf(hasAudit)('ssh-audit', () => {
 });
 
 describe('a flood of half-open handshakes', () => {
-  it('leaves room for an honest client and ends by itself', async () => {
+  it('CVE-2002-20001: leaves room for an honest client and ends by itself', async () => {
     const to = await startSshServer({ limits: { sshLoginMs: 2000 } });
     const sockets = Array.from({ length: 300 }, () => connect(to.port, '127.0.0.1'));
     const ended = sockets.map(

@@ -31,6 +31,9 @@ export interface Sshd {
   readonly user: string;
   readonly uid: number;
   readonly home: string;
+  readonly port: number;
+  /** Of the listener, which all sessions descend from. */
+  readonly pid: number;
   /** A command line that runs ssh, for `rsync -e`; a host name is to follow. */
   ssh(login?: Login): string[];
   /** Sets the options of the restricted key. */
@@ -62,6 +65,8 @@ export async function startSshd(settings: readonly string[] = ['PermitRootLogin 
     const sshd = { dir, program: writeProgram(dir, 'gokr-rsyncd', NODE), user, uid, home: join(dir, 'home') };
     return {
       ...sshd,
+      port,
+      pid: child.pid!,
       ssh: ({ user: who = 'root', restricted = false } = {}) => sshCommand(dir, port, who, restricted),
       authorize: (options) => authorize(dir, options),
       close: () => endChild(child).then(() => cleanUp(dir, user)),

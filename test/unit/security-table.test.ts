@@ -28,7 +28,7 @@ function quotedTexts(): Set<string> {
     readdirSync(join(ROOT, 'test', name))
       .filter((file) => file.endsWith('.test.ts'))
       .map((file) => readFileSync(join(ROOT, 'test', name, file), 'utf8'));
-  const sources = ['session', 'interop'].flatMap(folder);
+  const sources = ['session', 'interop', 'unit/listener/ssh'].flatMap(folder);
   return new Set(sources.flatMap((source) => [...source.matchAll(/'((?:[^'\\\n]|\\.)*)'/g)].map((match) => match[1]!)));
 }
 

@@ -121,7 +121,7 @@ describe('KexGate', () => {
     expect(order).toEqual(Array.from({ length: 53 }, (_, i) => i));
   });
 
-  it.each([9, 10, 11])('lets 10 wait, given %i', async (count) => {
+  it.each([9, 10, 11])('CVE-2002-20001: lets 10 wait, given %i', async (count) => {
     const gate = new KexGate({ sshKexPerSecond: 100, sshKexWaiting: 10 });
     await Promise.all(Array.from({ length: 100 }, () => gate.enter()));
     const results = await Promise.allSettled(Array.from({ length: count }, () => gate.enter()));

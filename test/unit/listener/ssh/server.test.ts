@@ -148,7 +148,7 @@ describe('change of keys', () => {
 });
 
 describe('the first exchange', () => {
-  it('with strict key exchange refuses a message before it', async () => {
+  it('CVE-2023-48795: with strict key exchange refuses a message before it', async () => {
     const { client } = serve();
     await client.exchangeVersions();
     client.send(MSG.IGNORE, encodeString('slipped in'));
@@ -156,7 +156,7 @@ describe('the first exchange', () => {
     expect(await client.disconnectText()).toContain('KEXINIT is not the first message');
   });
 
-  it('with strict key exchange refuses a message inside it', async () => {
+  it('CVE-2023-48795: with strict key exchange refuses a message inside it', async () => {
     const { client } = serve();
     await client.exchangeVersions();
     client.writer.write(client.kexInit());
@@ -164,7 +164,7 @@ describe('the first exchange', () => {
     expect(await client.disconnectText()).toContain('unexpected message during the key exchange');
   });
 
-  it('without strict key exchange does not offer chacha20-poly1305', async () => {
+  it('CVE-2023-48795: without strict key exchange does not offer chacha20-poly1305', async () => {
     const { client, outcome } = serve({ isStrict: false, ciphers: ['chacha20-poly1305@openssh.com'] });
     await expect(client.connect()).rejects.toThrow('disconnected');
     expect((await outcome).error?.message).toBe('SSH: no common cipher algorithm');
@@ -210,13 +210,13 @@ describe('the first exchange', () => {
     expect((await outcome).error?.message.includes('too long')).toBe(length === 255);
   });
 
-  it('ends when the client says nothing in time', async () => {
+  it('CVE-2024-6387: ends when the client says nothing in time', async () => {
     const penalties = new Penalties(DEFAULT_LIMITS);
     const { outcome } = serve({}, { limits: { sshLoginMs: 20 }, penalties });
     expect((await outcome).error?.message).toBe('timeout: the SSH key exchange');
   });
 
-  it('waits longer for the login, when a person looks at the fingerprint, but not forever', async () => {
+  it('CVE-2024-6387: waits longer for the login, when a person looks at the fingerprint, but not forever', async () => {
     const { client, outcome } = serve({}, { limits: { authMs: 20 } });
     await client.connect();
     expect((await outcome).error?.message).toBe('timeout: the SSH login');
