@@ -83,6 +83,7 @@ const NAME_TABLES = ['/etc/passwd', '/etc/group'];
  * @throws ConfigError, SandboxError before anything is served.
  */
 export async function prepareStart(request: StartRequest): Promise<Start> {
+  silenceExperiments();
   const { [HAND_OVER_VARIABLE]: variable, ...environment } = request.environment;
   const handed = takeHandOver(variable) as Handed | null;
   if (handed !== null) return { ...secondStage(handed, environment), strict: request.strict };
@@ -100,6 +101,15 @@ export async function prepareStart(request: StartRequest): Promise<Start> {
   const kernel = await kernelForConfinement();
   const outcome = typeof kernel === 'string' ? unconfined(kernel) : await firstStage(kernel, request, first);
   return { ...first, outcome, confinedBy: 'nobody' };
+}
+
+/** That FFI and execve are experimental in Node is no news for an operator; the next stage is started without these warnings. */
+function silenceExperiments(): void {
+  const printers = process.listeners('warning');
+  process.removeAllListeners('warning');
+  process.on('warning', (warning) => {
+    if (warning.name !== 'ExperimentalWarning') for (const print of printers) print(warning);
+  });
 }
 
 /** A unit that confines its service is not done better by us, and a second start of the program costs its first client 80 ms. */
@@ -164,7 +174,9 @@ function confinementOf(config: Config): Omit<Confinement, 'descriptors' | 'envir
   const files = [...reloadedFiles(config), ...(needsNames(config) ? NAME_TABLES : [])];
   return {
     readable: [...modules.map(({ path }) => path), ...files],
-    root: { modules: modules.map(({ path }) => ({ path, open: () => openRoot(config, path) })), files },
+    root: config.dontNamespace
+      ? null
+      : { modules: modules.map(({ path }) => ({ path, open: () => openRoot(config, path) })), files },
     keepsIdentity: false,
     sockets: false,
     ffi: modules.some(({ xattrs }) => xattrs),

@@ -86,6 +86,8 @@ export interface Config {
   readonly logTransfers: LogTransfers;
   /** Defaults with [limits], max_connections and max_connections_per_address applied. */
   readonly limits: Readonly<Limits>;
+  /** Root gets no root directory of its own, only Landlock and seccomp. */
+  readonly dontNamespace: boolean;
   /** Things that are allowed but that the operator should know; one line each. */
   readonly warnings: readonly string[];
 }

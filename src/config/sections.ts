@@ -116,6 +116,9 @@ export function loadSections(source: Source, sections: Sections, settings: LoadS
     logTransfers: global.log_transfers as LogTransfers,
   };
   const { listeners, monitoring } = loadListeners({ source, baseDir: at.baseDir, context }, sections.listeners, flags);
+  if (global.dont_namespace && listeners.some(({ kind }) => kind !== 'authorized_ssh')) {
+    throw source.error('dont_namespace', 'is only allowed when every listener is an authorized_ssh one');
+  }
   const moduleSections = mapModules(source, sections.modules, flags);
   const modules = moduleSections.map((section) => loadModule(at, section));
   refuseDuplicateNames(source, moduleSections, modules);
@@ -133,6 +136,7 @@ export function loadSections(source: Source, sections: Sections, settings: LoadS
     logLevel: global.log_level,
     logTransfers: at.logTransfers,
     limits,
+    dontNamespace: global.dont_namespace,
     warnings,
   });
 }

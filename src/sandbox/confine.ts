@@ -8,11 +8,11 @@
 
 import { existsSync, readFileSync } from 'node:fs';
 import { SandboxError } from '../errors.ts';
-import { HAND_OVER_VARIABLE, keepOverExec, leaveHandOver } from './hand-over.ts';
+import { HAND_OVER_VARIABLE, keepOverExec, openHandOver, writeHandOver } from './hand-over.ts';
 import { type LandlockRule, landlockAbi, restrictFiles } from './landlock.ts';
 import { enterMinimalRoot } from './minimal-root.ts';
 import { forbidNewPrivileges, giveUpRoot } from './privileges.ts';
-import { findRuntime, isOpenToAll, type Runtime } from './runtime-files.ts';
+import { findRuntime, isOpenToAll, isReadableToAll, type Runtime } from './runtime-files.ts';
 import { filterCalls, isFilterPossible } from './seccomp.ts';
 import { type Kernel, loadKernel } from './syscalls.ts';
 
@@ -85,7 +85,10 @@ export function isConfinedAlready(status = readFileSync('/proc/self/status', 'la
  */
 export function confine(kernel: Kernel, confinement: Confinement): Outcome {
   const givesUpRoot = process.geteuid!() === 0 && !confinement.keepsIdentity;
-  const runtime = findRuntime(process.argv[1]!);
+  const runtime = runtimeFor(givesUpRoot);
+  if (typeof runtime === 'string') return unconfined(`not started again: ${runtime}`);
+  const handOver = openHandOver(kernel);
+  if (typeof handOver === 'string') return unconfined(`not started again: memfd_create: ${handOver}`);
   const gaps: string[] = [];
   const ownRoot = givesUpRoot && confinement.root !== null && tryOwnRoot(kernel, confinement.root, runtime, gaps);
   const closed = givesUpRoot && !ownRoot ? runtime.files.find(({ path }) => !isOpenToAll(path)) : undefined;
@@ -98,7 +101,19 @@ export function confine(kernel: Kernel, confinement: Confinement): Outcome {
   forbidNewPrivileges(kernel);
   if (abi > 0) restrictFiles(kernel, abi, landlockRules(confinement, runtime));
   const outcome = { ownRoot, landlockAbi: abi, gaps };
-  startAgain(kernel, confinement, outcome);
+  startAgain(kernel, confinement, outcome, handOver);
+}
+
+/** What the next stage runs from; or why it could not run. */
+function runtimeFor(givesUpRoot: boolean): Runtime | string {
+  try {
+    const runtime = findRuntime(process.argv[1]!);
+    const closed = givesUpRoot ? runtime.files.find(({ path }) => !isReadableToAll(path)) : undefined;
+    return closed === undefined ? runtime : `nobody may not read ${closed.path}`;
+  } catch (thrown) {
+    if (thrown instanceof SandboxError) return thrown.message;
+    throw thrown;
+  }
 }
 
 /** False, and a gap more, where this machine does not let us. */
@@ -129,13 +144,13 @@ function landlockRules({ readable }: Confinement, { files }: Runtime): LandlockR
 }
 
 /** The next stage must hear of the filter before the filter is there, which denies what the hand-over is written with. */
-function startAgain(kernel: Kernel, confinement: Confinement, done: Omit<Outcome, 'seccomp'>): never {
+function startAgain(kernel: Kernel, confinement: Confinement, done: Omit<Outcome, 'seccomp'>, handOver: number): never {
   const seccomp = isFilterPossible(kernel);
   const gaps = seccomp ? done.gaps : [...done.gaps, 'no seccomp: the kernel has none, or it is not allowed to us'];
   const handed: Handed = { outcome: { ...done, seccomp, gaps }, message: confinement.message };
   // Node would complain that it cannot read such a file any more, which a server that calls nobody has no use for.
   const { NODE_EXTRA_CA_CERTS: _, ...kept } = confinement.environment;
-  const handOver = leaveHandOver(kernel, handed);
+  writeHandOver(handOver, handed);
   keepOverExec(kernel, [...confinement.descriptors, handOver]);
   const environment = { ...kept, [HAND_OVER_VARIABLE]: String(handOver) };
   if (seccomp) filterCalls(kernel, { sockets: confinement.sockets });

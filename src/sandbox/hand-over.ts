@@ -26,12 +26,15 @@ export function keepOverExec(kernel: Kernel, descriptors: readonly number[]): vo
   for (const fd of descriptors) kernel.call('fcntl', fd, F_SETFD, 0);
 }
 
-/** @returns the descriptor, which is the value of the variable for the next stage. */
-export function leaveHandOver(kernel: Kernel, content: unknown): number {
-  const fd = kernel.call('memfd_create', 'gokr-rsyncd', 0);
+/** Makes the file; its descriptor is the value of the variable for the next stage. @returns or the name of an error. */
+export function openHandOver(kernel: Kernel): number | string {
+  const { result, code } = kernel.attempt('memfd_create', 'gokr-rsyncd', 0);
+  return code ?? result;
+}
+
+export function writeHandOver(fd: number, content: unknown): void {
   const bytes = Buffer.from(JSON.stringify(content));
   for (let written = 0; written < bytes.length; ) written += writeSync(fd, bytes, written, null, written);
-  return fd;
 }
 
 /**

@@ -60,7 +60,8 @@ export function enterMinimalRoot(kernel: Kernel, plan: RootPlan): void {
     } catch (thrown) {
       rejoinMounts(kernel, outside);
       process.chdir(workingDirectory);
-      throw thrown;
+      if (thrown instanceof SandboxError) throw thrown;
+      throw new SandboxError((thrown as Error).message, { cause: thrown });
     }
   } finally {
     process.umask(umask);

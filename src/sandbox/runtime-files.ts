@@ -167,10 +167,14 @@ function statOf(path: string): Stats {
   }
 }
 
+/** Whether everybody may read a path, once he has come there. */
+export function isReadableToAll(path: string): boolean {
+  return (statSync(path).mode & 0o004) !== 0;
+}
+
 /** Whether everybody may reach and read a path: what another user needs who is to run from it. */
 export function isOpenToAll(path: string): boolean {
-  const parents = path === '/' ? true : isEnterable(dirname(path));
-  return parents && (statSync(path).mode & 0o004) !== 0;
+  return isReadableToAll(path) && isEnterable(dirname(path));
 }
 
 function isEnterable(directory: string): boolean {

@@ -123,7 +123,8 @@ function capabilitiesRow(status: Status): Guarantee {
   // The bounding set is what an exec could give at most, and no_new_privs says that it gives nothing.
   const bounded = status.NoNewPrivs === '1' || BigInt(`0x${status.CapBnd}`) === 0n;
   const detail = held === 0n ? 'none' : `0x${held.toString(16)}`;
-  const text = held === CAP_DAC_READ_SEARCH ? 'CAP_DAC_READ_SEARCH alone' : detail;
+  const gain = bounded ? '' : `, a program could gain 0x${status.CapBnd}`;
+  const text = `${held === CAP_DAC_READ_SEARCH ? 'CAP_DAC_READ_SEARCH alone' : detail}${gain}`;
   return row('capabilities', (held & ~CAP_DAC_READ_SEARCH) === 0n && bounded, text);
 }
 

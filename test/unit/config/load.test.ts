@@ -141,12 +141,21 @@ describe('bandwidth_limit', () => {
   });
 });
 
+describe('dont_namespace', () => {
+  const SSH = '[[listener]]\nauthorized_ssh = { address = ":1", authorized_keys = "users" }\n';
+
+  it('is for daemons with authorized SSH alone', () => {
+    expect(load(`dont_namespace = true\n${SSH}${moduleText()}`).dontNamespace).toBe(true);
+    const mixed = `dont_namespace = true\n${SSH}[[listener]]\nrsyncd = ":2"\n${moduleText()}`;
+    expect(refusal(() => load(mixed))).toContain('dont_namespace: is only allowed when every listener');
+  });
+});
+
 describe('keys of later issues', () => {
   it.each([
     ['workers = 2', 'workers'],
     ['log_transfers = "file"', 'log_transfers'],
     ['log_format = "text"', 'log_format'],
-    ['dont_namespace = true', 'dont_namespace'],
     [moduleText('queue = 5'), 'module[0].queue'],
     [moduleText('log_transfers = "file"'), 'module[0].log_transfers'],
     [moduleText('file_list_cache = "30s"'), 'module[0].file_list_cache'],
