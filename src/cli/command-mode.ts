@@ -23,7 +23,7 @@ import { assertReadOnly } from '../sandbox/verify.ts';
 import { runOnlySession } from '../session/session.ts';
 import { runShellSession, SHELL_LIMITS, type ShellRequest } from '../session/shell-session.ts';
 import { readIdNames } from '../vfs/id-names.ts';
-import { closeModuleRoot, openModuleRoot } from '../vfs/module-root.ts';
+import { closeModuleRoot, openModuleRoot } from '../vfs/open-root.ts';
 import { argumentBytes, workingDirectory } from '../vfs/own-process.ts';
 import { loadXattrCalls } from '../vfs/xattrs.ts';
 import { loadHostTables, servedModules } from './served-modules.ts';

@@ -24,7 +24,7 @@ import {
 } from '../sandbox/confine.ts';
 import { HAND_OVER_VARIABLE, takeHandOver } from '../sandbox/hand-over.ts';
 import { connectDatagram, type Kernel } from '../sandbox/syscalls.ts';
-import { closeModuleRoot, openModuleRoot } from '../vfs/module-root.ts';
+import { closeModuleRoot, openModuleRoot } from '../vfs/open-root.ts';
 import { readListenerKeys } from './listener-keys.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;

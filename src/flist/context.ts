@@ -41,6 +41,11 @@ export interface ListContext {
   readonly slice: TimeSlice;
 }
 
+/** Whether `breathe` would do anything. */
+export function needsBreath({ slice, writer }: Pick<ListContext, 'slice' | 'writer'>): boolean {
+  return slice.expired || writer.pressure;
+}
+
 /** Lets other sessions run and the peer catch up, when it is time for either. @throws PeerGone when there is no peer any more. */
 export async function breathe(context: Pick<ListContext, 'slice' | 'writer'>): Promise<void> {
   if (context.slice.expired) await context.slice.yield();

@@ -6,6 +6,7 @@
  * ACLs and extended attributes follow each entry, abbreviated ones too: attributes.ts.
  */
 
+import { encodeInt32, encodeLongint, encodeVarint, encodeVarlong } from '../wire/ints.ts';
 import type { FrameWriter } from '../wire/writer.ts';
 import {
   CONTENT_IMPLIED,
@@ -18,9 +19,10 @@ import {
   isLinkMode,
   isRegularMode,
   isSpecialMode,
+  newEntry,
 } from './entry.ts';
 import type { HardLinks } from './hard-links.ts';
-import { type MentionedIds, putName } from './ids.ts';
+import { encodeIdName, type MentionedIds } from './ids.ts';
 
 /** Bits of xflags (2-file-list.md 2.1). */
 const XMIT_TOP_DIR = 0x0001;
@@ -43,6 +45,14 @@ const XMIT_HLINK_FIRST = 0x1000;
 const XMIT_IO_ERROR_END = 0x1000;
 const XMIT_MOD_NSEC = 0x2000;
 const XMIT_SAME_ATIME = 0x4000;
+
+/** Room for everything from the flags to the device number, but the name: two names of owners have 256 bytes each. */
+const MAX_FIXED_BYTES = 640;
+
+/** Rests of names up to this length are copied by a loop, which beats the call into Buffer's own code. */
+const SHORT_REST = 48;
+
+const NO_GROUP = -1;
 
 /** What decides the layout of entries, fixed for the session. */
 export interface EntryLayout {
@@ -80,6 +90,12 @@ export class EntryEncoder {
   #linkDevice = 0n;
   #userName: Buffer | null = null;
   #groupName: Buffer | null = null;
+  /** The entry that is being written, its flags, what its name shares with the one before, and its group of hard links. */
+  #entry: FileEntry = newEntry();
+  #flags = 0;
+  #shared = 0;
+  #group = NO_GROUP;
+  #isAbbreviated = false;
 
   /** @param hardLinks the session's groups, null without `-H`. */
   constructor(
@@ -114,16 +130,18 @@ export class EntryEncoder {
         this.#linkDevice = entry.device;
       }
     }
-    flags = this.#putNameFields(entry, flags);
-    if (linked && protocol >= 30 && !isFirst) {
-      this.#writer.putVarint(group);
-      // The client copies all other fields from the first entry of the group in the same list.
-      if (group >= listStart) {
-        if (this.#hardLinks!.hasChanged) this.#forgetAttributes();
-        return;
-      }
+    this.#entry = entry;
+    this.#group = linked && protocol >= 30 && !isFirst ? group : NO_GROUP;
+    // The client copies all other fields from the first entry of the group in the same list.
+    this.#isAbbreviated = this.#group >= listStart && this.#group !== NO_GROUP;
+    flags = this.#nameFlags(entry, flags);
+    this.#flags = flags;
+    this.#writer.putWith(MAX_FIXED_BYTES + entry.name.length, this.#encode);
+    if (this.#isAbbreviated) {
+      if (this.#hardLinks!.hasChanged) this.#forgetAttributes();
+      return;
     }
-    this.#putFields(entry, flags);
+    if (this.#layout.links && entry.linkTarget !== null) this.#putLinkTarget(entry.linkTarget);
     if (linked && protocol < 30) this.#putLinkIdentity(entry, flags);
     this.#putChecksum(entry);
   }
@@ -212,99 +230,118 @@ export class EntryEncoder {
     return flags;
   }
 
-  /** xflags and name; returns the flags as finally sent. */
-  #putNameFields(entry: FileEntry, attributeFlags: number): number {
-    const { protocol } = this.#layout;
-    const { name } = entry;
-    const shared = this.#sharedPrefix(name);
-    const rest = name.length - shared;
-    let flags = attributeFlags;
-    if (shared > 0) flags |= XMIT_SAME_NAME;
-    if (rest > 255) flags |= XMIT_LONG_NAME;
-    flags = this.#putFlags(flags, isDirectoryMode(entry.mode));
-    if (shared > 0) this.#writer.putByte(shared);
-    if ((flags & XMIT_LONG_NAME) === 0) this.#writer.putByte(rest);
-    else if (protocol >= 30) this.#writer.putVarint(rest);
-    else this.#writer.putInt32(rest);
-    this.#writer.putBytes(name.subarray(shared));
-    name.copy(this.#name, shared, shared);
-    this.#nameLength = name.length;
-    return flags;
-  }
-
-  /** A flag word of zero would end the list: each layout has its own filler (2-file-list.md 2.1). */
-  #putFlags(wanted: number, isDirectory: boolean): number {
+  /** The flags as finally sent; remembers how much of the name the client has already. */
+  #nameFlags({ name, mode }: FileEntry, attributeFlags: number): number {
     const { protocol, varintFlags } = this.#layout;
-    let flags = wanted;
-    if (varintFlags) {
-      this.#writer.putVarint(flags === 0 ? XMIT_EXTENDED : flags);
-      return flags;
-    }
+    this.#shared = this.#sharedPrefix(name);
+    let flags = attributeFlags;
+    if (this.#shared > 0) flags |= XMIT_SAME_NAME;
+    if (name.length - this.#shared > 255) flags |= XMIT_LONG_NAME;
+    // A flag word of zero would end the list: each layout has its own filler (2-file-list.md 2.1).
+    if (varintFlags) return flags;
+    const isDirectory = isDirectoryMode(mode);
     if (protocol === 27) {
       if ((flags & 0xff) === 0) flags |= isDirectory ? XMIT_LONG_NAME : XMIT_TOP_DIR;
-      this.#writer.putByte(flags);
       return flags;
     }
-    if (flags === 0 && !isDirectory) flags |= XMIT_TOP_DIR;
-    if (flags === 0 || flags > 0xff) this.#writer.putUint16(flags | XMIT_EXTENDED);
-    else this.#writer.putByte(flags);
-    return flags;
+    return flags === 0 && !isDirectory ? XMIT_TOP_DIR : flags;
   }
 
   #sharedPrefix(name: Buffer): number {
+    const known = this.#name;
     const max = Math.min(name.length, this.#nameLength, 255);
     let shared = 0;
-    while (shared < max && name[shared] === this.#name[shared]) shared++;
+    while (shared < max && name[shared] === known[shared]) shared++;
     return shared;
   }
 
-  #putFields(entry: FileEntry, flags: number): void {
-    const writer = this.#writer;
-    const { protocol, owner, group, atimes, links } = this.#layout;
+  /** Everything from the flags to the device number, of the entry that `put` set out. A field, so that no call makes a closure. */
+  readonly #encode = (into: Buffer, offset: number): number => {
+    let at = this.#encodeFlags(into, offset);
+    at = this.#encodeName(into, at);
+    if (this.#group !== NO_GROUP) at = encodeVarint(into, at, this.#group);
+    return this.#isAbbreviated ? at : this.#encodeFields(into, at);
+  };
+
+  #encodeFlags(into: Buffer, offset: number): number {
+    const { protocol, varintFlags } = this.#layout;
+    const flags = this.#flags;
+    if (varintFlags) return encodeVarint(into, offset, flags === 0 ? XMIT_EXTENDED : flags);
+    if (protocol > 27 && (flags === 0 || flags > 0xff)) return into.writeUInt16LE(flags | XMIT_EXTENDED, offset);
+    into[offset] = flags;
+    return offset + 1;
+  }
+
+  #encodeName(into: Buffer, offset: number): number {
+    const { name } = this.#entry;
+    const shared = this.#shared;
+    const rest = name.length - shared;
+    let at = offset;
+    if (shared > 0) into[at++] = shared;
+    if ((this.#flags & XMIT_LONG_NAME) === 0) into[at++] = rest;
+    else at = this.#encodeCount(into, at, rest);
+    const known = this.#name;
+    this.#nameLength = name.length;
+    if (rest > SHORT_REST) {
+      name.copy(known, shared, shared);
+      return at + name.copy(into, at, shared);
+    }
+    for (let i = shared; i < name.length; i++) {
+      const byte = name[i]!;
+      known[i] = byte;
+      into[at++] = byte;
+    }
+    return at;
+  }
+
+  #encodeFields(into: Buffer, offset: number): number {
+    const { protocol, owner, group, atimes } = this.#layout;
+    const entry = this.#entry;
+    const flags = this.#flags;
     const modern = protocol >= 30;
-    if (modern) writer.putVarlong(entry.sizeBytes, 3);
-    else writer.putLongint(entry.sizeBytes);
+    let at = modern ? encodeVarlong(into, offset, entry.sizeBytes, 3) : encodeLongint(into, offset, entry.sizeBytes);
     if (!(flags & XMIT_SAME_TIME)) {
-      if (modern) writer.putVarlong(entry.mtimeSec, 4);
       // Times beyond 2106 wrap, as C rsync's do; times before 1970 become 1970.
-      else writer.putInt32(Math.max(entry.mtimeSec, 0));
+      at = modern ? encodeVarlong(into, at, entry.mtimeSec, 4) : encodeInt32(into, at, Math.max(entry.mtimeSec, 0));
     }
-    if (protocol >= 31 && flags & XMIT_MOD_NSEC) writer.putVarint(entry.mtimeNsec);
-    if (!(flags & XMIT_SAME_MODE)) writer.putInt32(entry.mode);
-    if (atimes && !isDirectoryMode(entry.mode) && !(flags & XMIT_SAME_ATIME)) writer.putVarlong(entry.atimeSec, 4);
-    if (owner && !(flags & XMIT_SAME_UID)) this.#putId(entry.uid, this.#userName);
-    if (group && !(flags & XMIT_SAME_GID)) this.#putId(entry.gid, this.#groupName);
-    this.#putRdev(entry, flags);
-    if (links && entry.linkTarget !== null) {
-      if (modern) writer.putVarint(entry.linkTarget.length);
-      else writer.putInt32(entry.linkTarget.length);
-      writer.putBytes(entry.linkTarget);
-    }
+    if (protocol >= 31 && flags & XMIT_MOD_NSEC) at = encodeVarint(into, at, entry.mtimeNsec);
+    if (!(flags & XMIT_SAME_MODE)) at = encodeInt32(into, at, entry.mode);
+    if (atimes && !isDirectoryMode(entry.mode) && !(flags & XMIT_SAME_ATIME))
+      at = encodeVarlong(into, at, entry.atimeSec, 4);
+    if (owner && !(flags & XMIT_SAME_UID)) at = this.#encodeId(into, at, entry.uid, this.#userName);
+    if (group && !(flags & XMIT_SAME_GID)) at = this.#encodeId(into, at, entry.gid, this.#groupName);
+    return isDeviceMode(entry.mode) || isSpecialMode(entry.mode) ? this.#encodeRdev(into, at) : at;
   }
 
-  #putId(id: number, name: Buffer | null): void {
-    if (this.#layout.protocol >= 30) this.#writer.putVarint(id);
-    else this.#writer.putInt32(id);
-    if (this.#layout.incRecurse && name !== null) putName(this.#writer, name);
+  #encodeId(into: Buffer, offset: number, id: number, name: Buffer | null): number {
+    const at = this.#encodeCount(into, offset, id);
+    return this.#layout.incRecurse && name !== null ? encodeIdName(into, at, name) : at;
   }
 
-  #putRdev(entry: FileEntry, flags: number): void {
+  /** A small number in the form of the protocol. */
+  #encodeCount(into: Buffer, offset: number, value: number): number {
+    return this.#layout.protocol >= 30 ? encodeVarint(into, offset, value) : encodeInt32(into, offset, value);
+  }
+
+  #encodeRdev(into: Buffer, offset: number): number {
     const { protocol, devices, specials } = this.#layout;
+    const entry = this.#entry;
+    const flags = this.#flags;
     const isSpecial = specials && isSpecialMode(entry.mode) && protocol < 31;
-    if (!isSpecial && !(devices && isDeviceMode(entry.mode))) return;
-    const writer = this.#writer;
-    if (protocol === 27) {
-      if (!(flags & XMIT_SAME_RDEV)) writer.putInt32(rdev27(entry));
-      return;
-    }
+    if (!isSpecial && !(devices && isDeviceMode(entry.mode))) return offset;
+    if (protocol === 27) return flags & XMIT_SAME_RDEV ? offset : encodeInt32(into, offset, rdev27(entry));
     const minor = isSpecial ? 0 : entry.rdevMinor;
-    if (!(flags & XMIT_SAME_RDEV_MAJOR)) {
-      if (protocol >= 30) writer.putVarint(entry.rdevMajor);
-      else writer.putInt32(entry.rdevMajor);
-    }
-    if (protocol >= 30) writer.putVarint(minor);
-    else if (flags & XMIT_RDEV_MINOR_8) writer.putByte(minor);
-    else writer.putInt32(minor);
+    const at = flags & XMIT_SAME_RDEV_MAJOR ? offset : this.#encodeCount(into, offset, entry.rdevMajor);
+    if (protocol >= 30) return encodeVarint(into, at, minor);
+    if (!(flags & XMIT_RDEV_MINOR_8)) return encodeInt32(into, at, minor);
+    into[at] = minor;
+    return at + 1;
+  }
+
+  #putLinkTarget(target: Buffer): void {
+    if (this.#layout.protocol >= 30) this.#writer.putVarint(target.length);
+    else this.#writer.putInt32(target.length);
+    this.#writer.putBytes(target);
   }
 
   /** Device plus one and inode: the grouping key below protocol 30. */

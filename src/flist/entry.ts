@@ -32,7 +32,7 @@ export const CONTENT_IMPLIED = 3;
 
 /** Attributes of one entry; the scan reuses one object for all entries. */
 export interface FileEntry {
-  /** Full name in the list. */
+  /** Full name in the list; valid until the next entry. */
   name: Buffer;
   /** Type and permission bits with Linux numbers; 0 only for a missing argument (2-file-list.md 2.9). */
   mode: number;
@@ -78,13 +78,13 @@ export function newEntry(): FileEntry {
   };
 }
 
-const NANOSECONDS = 1_000_000_000n;
+const NANOSECONDS = 1_000_000_000;
 
 /** Sets every attribute that comes from lstat; name, link target, checksum, content and attributes are the caller's. */
 export function fillFromStats(entry: FileEntry, stats: FileStats): void {
   entry.mode = Number(stats.mode);
   entry.mtimeSec = secondsOf(stats.mtimeNs);
-  entry.mtimeNsec = Number(((stats.mtimeNs % NANOSECONDS) + NANOSECONDS) % NANOSECONDS);
+  entry.mtimeNsec = nanosecondsOf(stats.mtimeNs, entry.mtimeSec);
   entry.atimeSec = secondsOf(stats.atimeNs);
   entry.uid = Number(stats.uid);
   entry.gid = Number(stats.gid);
@@ -108,8 +108,17 @@ export function fillMissing(entry: FileEntry, name: Buffer): void {
 }
 
 /** Before 1970 the seconds round down, so that the nanoseconds stay positive. */
-function secondsOf(nanoseconds: bigint): number {
-  return Number((nanoseconds < 0n ? nanoseconds - (NANOSECONDS - 1n) : nanoseconds) / NANOSECONDS);
+function secondsOf(time: bigint): number {
+  // The conversion rounds by at most a few hundred nanoseconds, which can only matter beside a full second; the division
+  // of bigints that this saves would cost as much as all the rest of an entry.
+  const seconds = Math.floor(Number(time) / NANOSECONDS);
+  const rest = nanosecondsOf(time, seconds);
+  return rest < 0 ? seconds - 1 : rest >= NANOSECONDS ? seconds + 1 : seconds;
+}
+
+/** `time` less so many seconds, exact from -2^31 to 2^31. */
+function nanosecondsOf(time: bigint, seconds: number): number {
+  return (Number(BigInt.asIntN(32, time)) - Math.imul(seconds, NANOSECONDS)) | 0;
 }
 
 export function isDirectoryMode(mode: number): boolean {
@@ -132,4 +141,15 @@ export function isDeviceMode(mode: number): boolean {
 export function isSpecialMode(mode: number): boolean {
   const type = mode & S_IFMT;
   return type === S_IFIFO || type === S_IFSOCK;
+}
+
+/** Up to this length a loop beats the call into Buffer's own code. */
+const SHORT_NAME = 48;
+
+/** Writes a latin1 string, one byte for each character. @returns the offset behind it. */
+export function writeLatin1(into: Buffer, offset: number, text: string): number {
+  const { length } = text;
+  if (length > SHORT_NAME) return offset + into.write(text, offset, 'latin1');
+  for (let i = 0; i < length; i++) into[offset + i] = text.charCodeAt(i);
+  return offset + length;
 }

@@ -23,18 +23,18 @@ export interface Examined {
 export class DanglingLink extends FileError {}
 
 /**
- * @param wireName name in the list, for the test of unsafe links.
- * @param followsDirectoryLinks a link to a directory counts as that directory (`-k`, or an argument ending in a slash).
+ * @param how wireName: name in the list, for the test of unsafe links; stats: what lstat has just given.
+ *   followsDirectoryLinks: a link to a directory counts as that directory (`-k`, or an argument ending in a slash).
  * @throws FileError, VanishedError, DanglingLink
  */
 export function examine(
   context: ListContext,
   source: { readonly directory: DirectoryPath; readonly modulePath: Buffer },
   name: Buffer,
-  how: { readonly wireName: Buffer; readonly followsDirectoryLinks: boolean },
+  how: { readonly wireName: Buffer; readonly followsDirectoryLinks: boolean; readonly stats?: FileStats },
 ): Examined {
   const { view, options } = context;
-  const stats = view.lstat(source.directory, name);
+  const stats = how.stats ?? view.lstat(source.directory, name);
   if (!stats.isSymbolicLink()) {
     return {
       stats,

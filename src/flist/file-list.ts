@@ -1,7 +1,7 @@
 /** What stays of a sent list: enough to find and open an entry by its index, in typed arrays (28 bytes an entry plus its name). */
 
 import type { TimeSlice } from '../slice.ts';
-import { type FileEntry, isDirectoryMode, isRegularMode, type SourceDirectory } from './entry.ts';
+import { type FileEntry, isDirectoryMode, isRegularMode, type SourceDirectory, writeLatin1 } from './entry.ts';
 import type { RelativeTail } from './relative-tail.ts';
 import { sortedPositions, sortKey } from './sort.ts';
 
@@ -80,14 +80,14 @@ export class FileList {
 
   /**
    * Notes an entry that was sent.
-   * @param name the part of its wire name below the source's, as it opens in `source.directory`.
+   * @param name the part of its wire name below the source's, as it opens in `source.directory`; bytes or a latin1 string.
    * @param isFollowed the entry is a link whose referent was listed.
    */
-  push(entry: FileEntry, source: SourceDirectory, name: Buffer, isFollowed: boolean): void {
+  push(entry: FileEntry, source: SourceDirectory, name: Buffer | string, isFollowed: boolean): void {
     const at = this.count * WORDS;
     if (at === this.#records.length) this.#records = grow(this.#records);
     this.#reserveName(name.length);
-    if (this.#sources.at(-1) !== source) this.#sources.push(source);
+    if (this.#sources[this.#sources.length - 1] !== source) this.#sources.push(source);
     const records = this.#records;
     records[at + W_NAME] = this.#namesLength;
     records[at + W_LENGTH] = name.length;
@@ -98,7 +98,10 @@ export class FileList {
       (isRegularMode(entry.mode) ? IS_REGULAR : 0) |
       (isDirectoryMode(entry.mode) ? IS_DIRECTORY : 0) |
       (isFollowed ? IS_FOLLOWED : 0);
-    this.#namesLength += name.copy(this.#names, this.#namesLength);
+    this.#namesLength =
+      typeof name === 'string'
+        ? writeLatin1(this.#names, this.#namesLength, name)
+        : this.#namesLength + name.copy(this.#names, this.#namesLength);
     this.count++;
   }
 

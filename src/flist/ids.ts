@@ -44,3 +44,9 @@ export function putName(writer: FrameWriter, name: Buffer): void {
   writer.putByte(name.length);
   writer.putBytes(name);
 }
+
+/** As `putName`, into memory with room for 256 bytes. @returns the offset behind it. */
+export function encodeIdName(into: Buffer, offset: number, name: Buffer): number {
+  into[offset] = name.length;
+  return offset + 1 + name.copy(into, offset + 1);
+}

@@ -2,11 +2,12 @@
 
 import { FileError, LimitError, VanishedError } from '../errors.ts';
 import { limitHits } from '../limit-hits.ts';
+import type { FileStats } from '../vfs/module-root.ts';
 import { joinPath } from '../vfs/path.ts';
 import { IOERR_GENERAL, IOERR_VANISHED } from '../wire/constants.ts';
 import type { AttributeLists, EntryAttributes } from './attributes.ts';
 import { digestOf } from './content-sum.ts';
-import { breathe, type ListContext } from './context.ts';
+import { breathe, type ListContext, needsBreath } from './context.ts';
 import type { EntryEncoder } from './encode.ts';
 import {
   CONTENT_LISTED,
@@ -19,6 +20,7 @@ import {
   isRegularMode,
   newEntry,
   type SourceDirectory,
+  writeLatin1,
 } from './entry.ts';
 import { DanglingLink, type Examined, examine, refuseLinkLoop } from './examine.ts';
 import type { FileList, ListedDirectory } from './file-list.ts';
@@ -30,12 +32,16 @@ const MUNGED_PREFIX = Buffer.from('/rsyncd-munged/');
 /** Names between two looks at the clock and the output: far less than a time slice, and 4 KiB of list. */
 const NAMES_PER_LOOK = 32;
 
+const SLASH = 0x2f;
+const EMPTY = Buffer.alloc(0);
+
 /** Puts entries into lists; keeps the totals of the session. */
 export class ListScanner {
   readonly #context: ListContext;
   readonly #encoder: EntryEncoder;
   readonly #attributes: AttributeLists | null;
   readonly #entry: FileEntry = newEntry();
+  readonly #wireNames = new WireNames();
   /** Names of the list being built, kept only where several sources may repeat one. */
   #seenNames: Set<string> | null = null;
   /** Entries sent in the session. */
@@ -62,9 +68,9 @@ export class ListScanner {
   async scan(list: FileList, source: SourceDirectory): Promise<ListedDirectory[]> {
     const names = await this.#names(source);
     const found: ListedDirectory[] = [];
-    for (const [i, name] of names.entries()) {
-      if (i % NAMES_PER_LOOK === 0) await breathe(this.#context);
-      const listed = this.#scanName(list, source, name);
+    for (let i = 0; i < names.length; i++) {
+      if (i % NAMES_PER_LOOK === 0 && needsBreath(this.#context)) await breathe(this.#context);
+      const listed = this.#scanName(list, source, names[i]!);
       // Almost every name is a file whose entry is out already: awaiting would cost as much as encoding it.
       const directory = listed instanceof Promise ? await listed : listed;
       if (directory !== null) found.push(directory);
@@ -89,7 +95,8 @@ export class ListScanner {
       attributes = await this.#attributes.read(source, name, examined);
       if (attributes === null) return false;
     }
-    this.#fill(examined, wireNameOf(source, name), what.content);
+    fillFromStats(this.#entry, examined.stats);
+    this.#finishEntry(wireNameOf(source, name), examined.linkTarget, what.content);
     this.#entry.attributes = attributes;
     if (this.#context.listSum !== null && isRegularMode(this.#entry.mode)) {
       this.#entry.checksum = await digestOf(this.#context, source, name, examined);
@@ -103,17 +110,14 @@ export class ListScanner {
     return this.#attributes !== null || this.#context.listSum !== null;
   }
 
-  #fill(examined: Examined, wireName: Buffer, content: number): void {
+  /** Completes the entry whose stats were filled in. */
+  #finishEntry(wireName: Buffer, linkTarget: Buffer | null, content: number): void {
     const entry = this.#entry;
-    fillFromStats(entry, examined.stats);
-    entry.attributes = null;
     entry.name = wireName;
     entry.content = content;
     const { outgoingChmod } = this.#context.module;
     if (outgoingChmod !== null && !isLinkMode(entry.mode)) entry.mode = outgoingChmod(entry.mode);
-    if (examined.linkTarget !== null && this.#encoder.needsTarget(entry.mode)) {
-      entry.linkTarget = this.#shownTarget(examined.linkTarget);
-    }
+    if (linkTarget !== null && this.#encoder.needsTarget(entry.mode)) entry.linkTarget = this.#shownTarget(linkTarget);
   }
 
   /** Sends the placeholder of a missing argument (--delete-missing-args). */
@@ -138,7 +142,7 @@ export class ListScanner {
     };
   }
 
-  #put(list: FileList, source: SourceDirectory, name: Buffer, isFollowed: boolean): void {
+  #put(list: FileList, source: SourceDirectory, name: Buffer | string, isFollowed: boolean): void {
     const entry = this.#entry;
     if (++this.entriesSent > this.#context.limits.entries) throw new LimitError('entries', 'file list too long');
     if (isRegularMode(entry.mode) || isLinkMode(entry.mode)) this.totalSizeBytes += entry.sizeBytes;
@@ -152,7 +156,7 @@ export class ListScanner {
     if (this.#attributes !== null) list.noteXattrs(this.#attributes.put(entry));
   }
 
-  async #names(source: SourceDirectory): Promise<Buffer[]> {
+  async #names(source: SourceDirectory): Promise<readonly string[]> {
     try {
       return await this.#context.view.readdir(source.directory);
     } catch (thrown) {
@@ -167,19 +171,35 @@ export class ListScanner {
   #scanName(
     list: FileList,
     source: SourceDirectory,
-    name: Buffer,
+    name: string,
   ): ListedDirectory | null | Promise<ListedDirectory | null> {
-    const wireName = wireNameOf(source, name);
-    if (wireName.length > this.#context.limits.pathBytes) return this.#reportLongName(source, name, wireName.length);
-    const examined = this.#examineListed(source, name, wireName);
-    if (examined === null) return null;
-    const { stats } = examined;
-    const isDirectory = stats.isDirectory();
-    if (this.#isHidden(source, name, isDirectory)) return null;
-    if (this.#isSkippedUnreadable(source, name, stats.isSymbolicLink())) return null;
-    if (isDirectory) return this.#scanDirectory(list, source, name, examined);
+    const length = this.#wireNames.lengthOf(source, name);
+    if (length > this.#context.limits.pathBytes) return this.#reportLongName(source, bytesOf(name), length);
+    const stats = this.#statsOf(source, name);
+    if (stats === null) return null;
+    const entry = this.#entry;
+    fillFromStats(entry, stats);
+    if (!isRegularMode(entry.mode) || this.#readsContent) return this.#scanOther(list, source, bytesOf(name), stats);
+    // Almost every name is a plain file: its way is short and allocates next to nothing.
+    if (this.#mayLeaveOut(source) && this.#isLeftOut(source, bytesOf(name), stats)) return null;
+    this.#finishEntry(this.#wireNames.of(source, name), null, CONTENT_NONE);
+    this.#put(list, source, name, false);
+    return null;
+  }
+
+  /** An entry that is no plain file, or of which more is sent than its stats. */
+  #scanOther(
+    list: FileList,
+    source: SourceDirectory,
+    name: Buffer,
+    stats: FileStats,
+  ): ListedDirectory | null | Promise<ListedDirectory | null> {
+    const examined = this.#examineListed(source, name, stats);
+    if (examined === null || this.#isLeftOut(source, name, examined.stats)) return null;
+    if (examined.stats.isDirectory()) return this.#scanDirectory(list, source, name, examined);
     if (this.#readsContent) return this.send(list, source, name, { examined, content: CONTENT_NONE }).then(() => null);
-    this.#fill(examined, wireName, CONTENT_NONE);
+    fillFromStats(this.#entry, examined.stats);
+    this.#finishEntry(wireNameOf(source, name), examined.linkTarget, CONTENT_NONE);
     this.#put(list, source, name, examined.isFollowed);
     return null;
   }
@@ -214,15 +234,28 @@ export class ListScanner {
   }
 
   /** Attributes of a name found in a directory; null when it is to be left out, with the message sent. */
-  #examineListed(source: SourceDirectory, name: Buffer, wireName: Buffer): Examined | null {
+  #statsOf(source: SourceDirectory, name: string): FileStats | null {
     try {
-      const { copyDirlinks } = this.#context.options;
-      return examine(this.#context, source, name, { wireName, followsDirectoryLinks: copyDirlinks });
+      return this.#context.view.lstat(source.directory, name);
     } catch (thrown) {
-      if (!(thrown instanceof FileError)) throw thrown;
-      if (!this.#isHidden(source, name, false)) this.#reportUnexamined(source, name, thrown);
-      return null;
+      return this.#leaveOut(source, bytesOf(name), thrown);
     }
+  }
+
+  /** The same, links followed where the options ask for it. */
+  #examineListed(source: SourceDirectory, name: Buffer, stats: FileStats): Examined | null {
+    try {
+      const followsDirectoryLinks = this.#context.options.copyDirlinks;
+      return examine(this.#context, source, name, { wireName: wireNameOf(source, name), followsDirectoryLinks, stats });
+    } catch (thrown) {
+      return this.#leaveOut(source, name, thrown);
+    }
+  }
+
+  #leaveOut(source: SourceDirectory, name: Buffer, thrown: unknown): null {
+    if (!(thrown instanceof FileError)) throw thrown;
+    if (!this.#isHidden(source, name, false)) this.#reportUnexamined(source, name, thrown);
+    return null;
   }
 
   #reportUnexamined(source: SourceDirectory, name: Buffer, error: FileError): void {
@@ -260,8 +293,16 @@ export class ListScanner {
     return !source.scope.isEmpty && source.scope.hides(wireNameOf(source, name), isDirectory);
   }
 
-  #isSkippedUnreadable(source: SourceDirectory, name: Buffer, isLink: boolean): boolean {
-    return this.#context.module.ignoreNonreadable && !isLink && !this.#context.view.isReadable(source.directory, name);
+  /** Whether `#isLeftOut` can be true for any entry of a source. */
+  #mayLeaveOut(source: SourceDirectory): boolean {
+    const { filter, ignoreNonreadable } = this.#context.module;
+    return !filter.isEmpty || !source.scope.isEmpty || ignoreNonreadable;
+  }
+
+  #isLeftOut(source: SourceDirectory, name: Buffer, stats: FileStats): boolean {
+    if (this.#isHidden(source, name, stats.isDirectory())) return true;
+    const { module, view } = this.#context;
+    return module.ignoreNonreadable && !stats.isSymbolicLink() && !view.isReadable(source.directory, name);
   }
 
   #shownTarget(target: Buffer): Buffer {
@@ -272,6 +313,32 @@ export class ListScanner {
       target.subarray(0, MUNGED_PREFIX.length).equals(MUNGED_PREFIX);
     return isMunged ? target.subarray(MUNGED_PREFIX.length) : target;
   }
+}
+
+/** Makes the names of the list from those of a directory, in memory that is used again for the next. */
+class WireNames {
+  readonly #bytes = Buffer.alloc(4096);
+  #prefix: Buffer = EMPTY;
+  #prefixLength = 0;
+
+  lengthOf({ wireName }: SourceDirectory, name: string): number {
+    return wireName.length === 0 ? name.length : wireName.length + 1 + name.length;
+  }
+
+  /** @param name latin1; the whole name has at most 4096 bytes. */
+  of({ wireName }: SourceDirectory, name: string): Buffer {
+    const bytes = this.#bytes;
+    if (this.#prefix !== wireName) {
+      this.#prefix = wireName;
+      this.#prefixLength = wireName.copy(bytes);
+      if (wireName.length > 0) bytes[this.#prefixLength++] = SLASH;
+    }
+    return bytes.subarray(0, writeLatin1(bytes, this.#prefixLength, name));
+  }
+}
+
+function bytesOf(name: string): Buffer {
+  return Buffer.from(name, 'latin1');
 }
 
 /** Name in the list of an entry of a source. */

@@ -6,7 +6,7 @@ import type { Limits } from '../limits.ts';
 import type { SessionRecord } from '../observe/session-log.ts';
 import { parseServerArgs } from '../options/parse.ts';
 import type { ServerOptions } from '../options/server-options.ts';
-import { openModuleRoot } from '../vfs/module-root.ts';
+import { openModuleRoot } from '../vfs/open-root.ts';
 import type { ByteReader } from '../wire/reader.ts';
 import type { PeerAddress } from '../wire/transport.ts';
 import type { Watchdog } from '../wire/watchdog.ts';

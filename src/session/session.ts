@@ -10,7 +10,7 @@ import { createSessionLogger, type LogBudget, type SessionLogger, type SessionRe
 import type { LiveSession, ProgressView, SessionRegistry, SessionView } from '../observe/session-registry.ts';
 import type { ServerOptions } from '../options/server-options.ts';
 import type { TransferProgress } from '../transfer/progress.ts';
-import { closeModuleRoot } from '../vfs/module-root.ts';
+import { closeModuleRoot } from '../vfs/open-root.ts';
 import { ClientExit } from '../wire/demux.ts';
 import { ClientMessages } from '../wire/messages.ts';
 import { ByteReader } from '../wire/reader.ts';

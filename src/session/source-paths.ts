@@ -103,7 +103,8 @@ function globDeps({ view, module, limits }: ListContext, from: DirectoryPath = v
   return {
     readdir: async (directory) => {
       try {
-        return await view.readdir(directoryOf(view.resolve(from, directory, true)));
+        const names = await view.readdir(directoryOf(view.resolve(from, directory, true)));
+        return names.map((name) => Buffer.from(name, 'latin1'));
       } catch (thrown) {
         if (thrown instanceof FileError) return [];
         throw thrown;

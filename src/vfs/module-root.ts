@@ -14,9 +14,10 @@ import {
   openSync,
   readlinkSync,
 } from 'node:fs';
-import { Bug, FileError, SandboxError } from '../errors.ts';
+import { Bug, FileError } from '../errors.ts';
 import { limitHits } from '../limit-hits.ts';
 import type { Limits } from '../limits.ts';
+import { DIRECTORY_FLAGS, OWN_DESCRIPTORS } from './descriptors.ts';
 import { EINVAL, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR, errnoText, toFileError } from './errno.ts';
 import { OpenFile } from './open-file.ts';
 import { DirectoryPath, isDotDot, joinPath, splitPath } from './path.ts';
@@ -29,10 +30,10 @@ export type FileStats = BigIntStats;
 const SLASH = 0x2f;
 const NUL = 0;
 
-/** Not exported by node:fs. */
-const O_PATH = 0o10000000;
+/** What Node would write as two bytes, or what has no place in a name. */
+const NOT_PLAIN = /[^ -.0-~]/;
 
-const DIRECTORY_FLAGS = O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW;
+const BIGINT = { bigint: true } as const;
 
 // SECURITY: O_NONBLOCK, or a fifo put in a file's place would block the daemon in open (CVE-2024-12747).
 const FILE_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
@@ -44,7 +45,9 @@ const HELD_DIRECTORIES = 4;
 interface HeldDirectory {
   readonly path: DirectoryPath;
   readonly fd: number;
-  /** `/proc/self/fd/<fd>/`, with room for a name behind it. */
+  /** `/proc/<pid>/fd/<fd>/`. */
+  readonly prefix: string;
+  /** The same, with room for a name behind it. */
   readonly scratch: Buffer;
   readonly prefixLength: number;
 }
@@ -89,10 +92,14 @@ export class ModuleView {
     this.#xattrs = xattrs;
   }
 
-  /** Attributes of an entry, of the link itself when it is one. @throws FileError, VanishedError */
-  lstat(directory: DirectoryPath, name: Buffer): FileStats {
+  /**
+   * Attributes of an entry, of the link itself when it is one.
+   * @param name as bytes, or as `readdir` gives it.
+   * @throws FileError, VanishedError
+   */
+  lstat(directory: DirectoryPath, name: Buffer | string): FileStats {
     try {
-      return lstatSync(this.#entryPath(directory, name), { bigint: true });
+      return lstatSync(this.#entryPath(directory, name), BIGINT);
     } catch (thrown) {
       throw toFileError(thrown);
     }
@@ -121,12 +128,12 @@ export class ModuleView {
 
   /** Names of an entry's extended attributes, of the link's own when it is one. @throws FileError, VanishedError */
   xattrNames(directory: DirectoryPath, name: Buffer): Buffer[] {
-    return this.#xattrCalls.names(this.#entryPath(directory, name));
+    return this.#xattrCalls.names(this.#bytePath(directory, name));
   }
 
   /** Value of an extended attribute, null when there is none. @throws FileError, VanishedError */
   xattr(directory: DirectoryPath, name: Buffer, attribute: Buffer): Buffer | null {
-    return this.#xattrCalls.value(this.#entryPath(directory, name), attribute, this.#limits.xattrValueBytes);
+    return this.#xattrCalls.value(this.#bytePath(directory, name), attribute, this.#limits.xattrValueBytes);
   }
 
   get #xattrCalls(): XattrCalls {
@@ -134,8 +141,12 @@ export class ModuleView {
     return this.#xattrs;
   }
 
-  /** Names in a directory, in its own order, without `.` and `..`. @throws FileError */
-  async readdir(directory: DirectoryPath): Promise<Buffer[]> {
+  /**
+   * Names in a directory, in its own order, without `.` and `..`.
+   * @returns latin1 strings, one character for each byte: a Buffer for each of a million names costs far more.
+   * @throws FileError
+   */
+  async readdir(directory: DirectoryPath): Promise<string[]> {
     const held = this.#hold(directory);
     try {
       return await readDirectory(held.fd);
@@ -148,7 +159,7 @@ export class ModuleView {
    * Opens a regular file for reading; the caller closes it.
    * @throws FileError when it is no regular file or cannot be opened, VanishedError when it is gone.
    */
-  openFile(directory: DirectoryPath, name: Buffer, noatime = false): OpenFile {
+  openFile(directory: DirectoryPath, name: Buffer | string, noatime = false): OpenFile {
     const fd = this.#openLeaf(directory, name, noatime);
     try {
       // Not the bigint form: this runs once per file sent, and a size needs no nanoseconds.
@@ -258,7 +269,7 @@ export class ModuleView {
     return directory;
   }
 
-  #openLeaf(directory: DirectoryPath, name: Buffer, noatime: boolean): number {
+  #openLeaf(directory: DirectoryPath, name: Buffer | string, noatime: boolean): number {
     const path = this.#entryPath(directory, name);
     if (noatime) {
       try {
@@ -274,8 +285,18 @@ export class ModuleView {
     }
   }
 
-  /** The path of an entry through its held directory; valid until the next call for the same directory. */
-  #entryPath(directory: DirectoryPath, name: Buffer): Buffer {
+  /**
+   * The path of an entry through its held directory; valid until the next call for the same directory.
+   * @param name bytes, or a latin1 string.
+   */
+  #entryPath(directory: DirectoryPath, name: Buffer | string): Buffer | string {
+    if (typeof name !== 'string') return this.#bytePath(directory, name);
+    // Node passes a string on faster than bytes, which it checks and copies.
+    if (name === '..' || NOT_PLAIN.test(name)) return this.#bytePath(directory, Buffer.from(name, 'latin1'));
+    return this.#hold(directory).prefix + name;
+  }
+
+  #bytePath(directory: DirectoryPath, name: Buffer): Buffer {
     // SECURITY: callers pass single components; the kernel would take `..` and `a/b` as well and leave the directory.
     if (isDotDot(name) || name.includes(SLASH) || name.includes(NUL)) throw outsideError();
     const { scratch, prefixLength } = this.#hold(directory);
@@ -308,16 +329,15 @@ export class ModuleView {
     }
     let fd: number;
     try {
-      const at =
-        path.parent === null ? Buffer.from(`/proc/self/fd/${this.#rootFd}/.`) : this.#entryPath(path.parent, path.name);
+      const at = path.parent === null ? `${OWN_DESCRIPTORS}${this.#rootFd}/.` : this.#entryPath(path.parent, path.name);
       fd = openSync(at, DIRECTORY_FLAGS);
     } catch (thrown) {
       throw toFileError(thrown);
     }
-    const prefix = `/proc/self/fd/${fd}/`;
+    const prefix = `${OWN_DESCRIPTORS}${fd}/`;
     const scratch = Buffer.alloc(prefix.length + 256);
     scratch.write(prefix, 'latin1');
-    const held = { path, fd, scratch, prefixLength: prefix.length };
+    const held = { path, fd, prefix, scratch, prefixLength: prefix.length };
     this.#held.push(held);
     if (this.#held.length > HELD_DIRECTORIES) closeSync(this.#held.shift()!.fd);
     return held;
@@ -326,57 +346,4 @@ export class ModuleView {
 
 function outsideError(): FileError {
   return new FileError(errnoText(ENOENT), ENOENT);
-}
-
-/**
- * Opens a module's root from `/`, one component at a time, and returns its descriptor.
- * A link on the way is followed only when root or this process owns it: anybody else could aim it elsewhere (CVE-2026-53784).
- * @param path absolute path.
- * @throws SandboxError naming the offending component.
- */
-export function openModuleRoot(path: Buffer, limits: Limits): number {
-  const pending = splitPath(path).reverse();
-  let fd = openSync('/', DIRECTORY_FLAGS);
-  let walked: Buffer = Buffer.alloc(0);
-  let hops = 0;
-  try {
-    for (let name = pending.pop(); name !== undefined; name = pending.pop()) {
-      const at = Buffer.concat([Buffer.from(`/proc/self/fd/${fd}/`), name]);
-      const stats = lstatSync(at);
-      if (stats.isSymbolicLink()) {
-        if (stats.uid !== 0 && stats.uid !== process.geteuid?.()) {
-          throw new SandboxError(
-            `${pathText(path)}: the link ${pathText(name)} on the way belongs to uid ${stats.uid}`,
-          );
-        }
-        if (++hops > limits.linkHops) throw new SandboxError(`${pathText(path)}: too many links on the way`);
-        const target = readlinkSync(at, 'buffer');
-        if (target[0] === 0x2f) fd = replaceFd(fd, openSync('/', DIRECTORY_FLAGS));
-        pending.push(...splitPath(target).reverse());
-        continue;
-      }
-      walked = joinPath(walked, name);
-      fd = replaceFd(fd, openSync(at, DIRECTORY_FLAGS));
-    }
-    return fd;
-  } catch (thrown) {
-    closeSync(fd);
-    if (thrown instanceof SandboxError) throw thrown;
-    const error = toFileError(thrown);
-    const reason = error instanceof FileError ? error.message : String(thrown);
-    throw new SandboxError(`${pathText(path)}: cannot open ${pathText(walked)}: ${reason}`, { cause: thrown });
-  }
-}
-
-export function closeModuleRoot(fd: number): void {
-  closeSync(fd);
-}
-
-function replaceFd(old: number, replacement: number): number {
-  closeSync(old);
-  return replacement;
-}
-
-function pathText(path: Buffer): string {
-  return JSON.stringify(path.toString('latin1')).slice(1, -1);
 }

@@ -1,11 +1,10 @@
 /**
  * `npm run profile -- NAME [--runs N] [--scale F] [--dir DIR]`: where our daemon spends its CPU in one scenario of the bench.
  *
- * Prints the functions with the most time of their own. The profile, for a browser's developer tools, stays in DIR.
+ * Prints the functions with the most time of their own. The profile, for a browser's developer tools, stays where the first line says.
  */
 
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { removeTree, scratchDir } from '../helpers/scratch.ts';
@@ -40,7 +39,9 @@ if (scenario === undefined) {
   process.exit(1);
 }
 
-const profiles = mkdtempSync(join(tmpdir(), `profile-${scenario.name}-`));
+const profiles = scratchDir(`cpu-${scenario.name}`);
+// The daemon may have become nobody by the time it ends.
+chmodSync(profiles, 0o1777);
 const dir = scratchDir(`profile-${scenario.name}`, values.dir);
 try {
   mkdirSync(join(dir, 'module'));

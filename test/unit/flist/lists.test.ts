@@ -208,8 +208,8 @@ describe('lists with incremental recursion', () => {
   it('hold more directories than fit into one call', async () => {
     const count = 200_000;
     class WideView extends ModuleView {
-      override async readdir(directory: DirectoryPath): Promise<Buffer[]> {
-        return directory.depth > 0 ? [] : Array.from({ length: count }, (_, i) => Buffer.from(`${i}`));
+      override async readdir(directory: DirectoryPath): Promise<string[]> {
+        return directory.depth > 0 ? [] : Array.from({ length: count }, (_, i) => `${i}`);
       }
 
       override lstat() {
@@ -222,8 +222,8 @@ describe('lists with incremental recursion', () => {
     const single = await list(makeTree({ 'sub/': '' }), ['.'], {
       makeView: (fd, limits) =>
         new (class extends WideView {
-          override async readdir(directory: DirectoryPath): Promise<Buffer[]> {
-            if (directory.depth === 0) return [Buffer.from('sub')];
+          override async readdir(directory: DirectoryPath): Promise<string[]> {
+            if (directory.depth === 0) return ['sub'];
             return directory.depth === 1 ? super.readdir(DirectoryPath.root()) : [];
           }
         })(fd, limits),

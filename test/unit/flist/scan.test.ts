@@ -17,8 +17,8 @@ type ViewMaker = (rootFd: number, limits: Limits) => ModuleView;
 /** A view in which the listing of every directory holds one more name. */
 function viewWithGhost(ghost: string): ViewMaker {
   class GhostView extends ModuleView {
-    override async readdir(directory: DirectoryPath): Promise<Buffer[]> {
-      return [Buffer.from(ghost), ...(await super.readdir(directory))];
+    override async readdir(directory: DirectoryPath): Promise<string[]> {
+      return [ghost, ...(await super.readdir(directory))];
     }
   }
   return (rootFd, limits) => new GhostView(rootFd, limits);
@@ -27,7 +27,7 @@ function viewWithGhost(ghost: string): ViewMaker {
 /** A view in which one name lies on another device. */
 function viewWithMount(mounted: string): ViewMaker {
   class MountView extends ModuleView {
-    override lstat(directory: DirectoryPath, name: Buffer): FileStats {
+    override lstat(directory: DirectoryPath, name: Buffer | string): FileStats {
       const stats = super.lstat(directory, name);
       if (String(name) === mounted) stats.dev += 1n;
       return stats;

@@ -6,7 +6,7 @@ import { ConfigError } from '../../../src/errors.ts';
 import { DaemonFilter } from '../../../src/filter/daemon.ts';
 import type { Limits } from '../../../src/limits.ts';
 import { runShellSession, SHELL_LIMITS } from '../../../src/session/shell-session.ts';
-import { closeModuleRoot, openModuleRoot } from '../../../src/vfs/module-root.ts';
+import { closeModuleRoot, openModuleRoot } from '../../../src/vfs/open-root.ts';
 import { removeTree, scratchDir } from '../../helpers/scratch.ts';
 import { FakeTransport } from '../support/fake-transport.ts';
 

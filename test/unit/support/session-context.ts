@@ -12,7 +12,8 @@ import type { TransferContext } from '../../../src/transfer/context.ts';
 import { DeltaState } from '../../../src/transfer/delta.ts';
 import { TransferProgress } from '../../../src/transfer/progress.ts';
 import { PlainTokens } from '../../../src/transfer/tokens.ts';
-import { ModuleView, openModuleRoot } from '../../../src/vfs/module-root.ts';
+import { ModuleView } from '../../../src/vfs/module-root.ts';
+import { openModuleRoot } from '../../../src/vfs/open-root.ts';
 import {
   CF_AVOID_XATTR_OPTIM,
   CF_CHKSUM_SEED_FIX,

@@ -80,11 +80,11 @@ export function makeRecordedTree(root: string): void {
 
 /** The module as it was recorded: names in the recorded order, directories of 4096 bytes. */
 export class RecordedView extends ModuleView {
-  override async readdir(directory: DirectoryPath): Promise<Buffer[]> {
-    return (await super.readdir(directory)).sort(Buffer.compare);
+  override async readdir(directory: DirectoryPath): Promise<string[]> {
+    return (await super.readdir(directory)).sort();
   }
 
-  override lstat(directory: DirectoryPath, name: Buffer): FileStats {
+  override lstat(directory: DirectoryPath, name: Buffer | string): FileStats {
     return withRecordedSize(super.lstat(directory, name));
   }
 

@@ -35,7 +35,7 @@ describe('reading', () => {
     writeFileSync(Buffer.concat([bytes(join(fixture.root, 'd/')), Buffer.from([0xff, 0xfe])]), '');
     link('nowhere', 'd/l');
     const names = await fixture.view.readdir(directory('d'));
-    expect(names.map((name) => name.toString('latin1')).sort()).toEqual(['l', 'sub', '\u00ff\u00fe']);
+    expect(names.sort()).toEqual(['l', 'sub', '\u00ff\u00fe']);
   });
 
   it('lists a directory too big for one tick as well', async () => {

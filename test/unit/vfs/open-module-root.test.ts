@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { SandboxError } from '../../../src/errors.ts';
 import { DEFAULT_LIMITS } from '../../../src/limits.ts';
-import { openModuleRoot } from '../../../src/vfs/module-root.ts';
+import { openModuleRoot } from '../../../src/vfs/open-root.ts';
 import { removeTree, scratchDir } from '../../helpers/scratch.ts';
 import { openDescriptors } from './view-fixture.ts';
 

@@ -3,13 +3,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { FileError } from '../../../src/errors.ts';
 import { DEFAULT_LIMITS } from '../../../src/limits.ts';
-import {
-  closeModuleRoot,
-  directoryOf,
-  ModuleView,
-  openModuleRoot,
-  resolvedPath,
-} from '../../../src/vfs/module-root.ts';
+import { directoryOf, ModuleView, resolvedPath } from '../../../src/vfs/module-root.ts';
+import { closeModuleRoot, openModuleRoot } from '../../../src/vfs/open-root.ts';
 import { bytes, makeView, type ViewFixture } from './view-fixture.ts';
 
 let fixture: ViewFixture;

@@ -4,7 +4,8 @@ import { closeSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { FileError } from '../../../src/errors.ts';
 import { DEFAULT_LIMITS, type Limits } from '../../../src/limits.ts';
-import { ModuleView, openModuleRoot } from '../../../src/vfs/module-root.ts';
+import { ModuleView } from '../../../src/vfs/module-root.ts';
+import { openModuleRoot } from '../../../src/vfs/open-root.ts';
 import type { DirectoryPath } from '../../../src/vfs/path.ts';
 import { removeTree, scratchDir } from '../../helpers/scratch.ts';
 

@@ -1,0 +1,21 @@
+/** How directories are held and named by descriptor; module-root.ts and open-root.ts open everything this way. */
+
+import { constants, readlinkSync } from 'node:fs';
+
+/** `/proc/<pid>/fd/`: the link `/proc/self` would be followed anew in each call. */
+export const OWN_DESCRIPTORS = `/proc/${ownNumber()}/fd/`;
+
+/** Not exported by node:fs. */
+const O_PATH = 0o10000000;
+
+export const DIRECTORY_FLAGS = O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW;
+
+/** This process's number as /proc counts, which may be that of another pid namespace. */
+function ownNumber(): string {
+  try {
+    return readlinkSync('/proc/self');
+  } catch {
+    // No /proc: then nothing is served at all.
+    return 'self';
+  }
+}

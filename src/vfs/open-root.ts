@@ -1,0 +1,61 @@
+/** Opens the directory that a module serves; cli/ and session/ call it, module-root.ts works below it. */
+
+import { closeSync, lstatSync, openSync, readlinkSync } from 'node:fs';
+import { FileError, SandboxError } from '../errors.ts';
+import type { Limits } from '../limits.ts';
+import { DIRECTORY_FLAGS } from './descriptors.ts';
+import { toFileError } from './errno.ts';
+import { joinPath, splitPath } from './path.ts';
+
+/**
+ * Opens a module's root from `/`, one component at a time, and returns its descriptor.
+ * A link on the way is followed only when root or this process owns it: anybody else could aim it elsewhere (CVE-2026-53784).
+ * @param path absolute path.
+ * @throws SandboxError naming the offending component.
+ */
+export function openModuleRoot(path: Buffer, limits: Limits): number {
+  const pending = splitPath(path).reverse();
+  let fd = openSync('/', DIRECTORY_FLAGS);
+  let walked: Buffer = Buffer.alloc(0);
+  let hops = 0;
+  try {
+    for (let name = pending.pop(); name !== undefined; name = pending.pop()) {
+      const at = Buffer.concat([Buffer.from(`/proc/self/fd/${fd}/`), name]);
+      const stats = lstatSync(at);
+      if (stats.isSymbolicLink()) {
+        if (stats.uid !== 0 && stats.uid !== process.geteuid?.()) {
+          throw new SandboxError(
+            `${pathText(path)}: the link ${pathText(name)} on the way belongs to uid ${stats.uid}`,
+          );
+        }
+        if (++hops > limits.linkHops) throw new SandboxError(`${pathText(path)}: too many links on the way`);
+        const target = readlinkSync(at, 'buffer');
+        if (target[0] === 0x2f) fd = replaceFd(fd, openSync('/', DIRECTORY_FLAGS));
+        pending.push(...splitPath(target).reverse());
+        continue;
+      }
+      walked = joinPath(walked, name);
+      fd = replaceFd(fd, openSync(at, DIRECTORY_FLAGS));
+    }
+    return fd;
+  } catch (thrown) {
+    closeSync(fd);
+    if (thrown instanceof SandboxError) throw thrown;
+    const error = toFileError(thrown);
+    const reason = error instanceof FileError ? error.message : String(thrown);
+    throw new SandboxError(`${pathText(path)}: cannot open ${pathText(walked)}: ${reason}`, { cause: thrown });
+  }
+}
+
+export function closeModuleRoot(fd: number): void {
+  closeSync(fd);
+}
+
+function replaceFd(old: number, replacement: number): number {
+  closeSync(old);
+  return replacement;
+}
+
+function pathText(path: Buffer): string {
+  return JSON.stringify(path.toString('latin1')).slice(1, -1);
+}
