@@ -179,6 +179,13 @@ export class FileList {
     return this.#names.subarray(start, start + this.#records[at + W_LENGTH]!);
   }
 
+  /** The same as a latin1 string, which opens faster. */
+  nameText(position: number): string {
+    const at = position * WORDS;
+    const start = this.#records[at + W_NAME]!;
+    return this.#names.toString('latin1', start, start + this.#records[at + W_LENGTH]!);
+  }
+
   source(position: number): SourceDirectory {
     return this.#sources[this.#records[position * WORDS + W_SOURCE]!]!;
   }

@@ -17,7 +17,7 @@ import { reserveLiteral, type TokenSink } from './tokens.ts';
 const CHUNK_DATA = SLOTS * CHUNK_SIZE;
 
 /** Files up to this size are read in the tick that answers: a thread-pool round trip would cost more than the read. */
-const SMALL_FILE = CHUNK_DATA;
+export const SMALL_FILE = CHUNK_DATA;
 
 /** How a file is to be sent. */
 export interface SendPlan {
@@ -51,6 +51,21 @@ export async function sendContent(context: TransferContext, file: OpenFile, plan
   else if (file.sizeBytes - from <= SMALL_FILE) sendSmall(context, file, progress, from);
   else await sendLarge(context, file, progress, from);
   await tokens.end();
+  writer.putBytes(finalSum(sums.file.digest(), progress.error !== null));
+  return progress.error;
+}
+
+/**
+ * Sends the whole content of a file of at most SMALL_FILE bytes, uncompressed, in this tick.
+ * @returns the error that cut its reading short, or null.
+ */
+export function sendSmallWhole(context: TransferContext, file: OpenFile): FileError | null {
+  const { writer, sums } = context;
+  const progress = new FileProgress();
+  writer.reserve(SUM_HEAD_BYTES).fill(0);
+  sums.file.reset();
+  sendSmall(context, file, progress, 0);
+  writer.putInt32(0);
   writer.putBytes(finalSum(sums.file.digest(), progress.error !== null));
   return progress.error;
 }
@@ -97,32 +112,78 @@ function sendSmall(context: TransferContext, file: OpenFile, progress: FileProgr
   }
 }
 
-/** Reads one chunk ahead by the thread pool, so that disk, digest and socket work side by side. */
+/**
+ * Sends chunk after chunk. What the page cache holds is read in this tick, which takes a twentieth of a millisecond; as soon as a
+ * read was slow, the thread pool reads one chunk ahead, so that disk, digest and socket work side by side and nobody waits.
+ */
 async function sendLarge(
   context: TransferContext,
   file: OpenFile,
   progress: FileProgress,
   from: number,
 ): Promise<void> {
-  const { writer, sums } = context;
-  let next: Promise<Chunk> | null = readChunk(file, from, progress);
+  const { writer, slice } = context;
+  const pace = new ReadPace();
+  let next: Promise<Chunk> | null = readAhead(file, from, progress, pace);
   try {
     for (let position = from; position < file.sizeBytes; position += CHUNK_DATA) {
-      const chunk: Chunk = await next!;
-      next = null;
-      if (position + CHUNK_DATA < file.sizeBytes) next = readChunk(file, position + CHUNK_DATA, progress);
+      const chunk = next === null ? readChunkNow(file, position, progress, pace) : await next;
+      next = pace.isSlow ? readAhead(file, position + CHUNK_DATA, progress, pace) : null;
       const length = Math.min(CHUNK_DATA, file.sizeBytes - position);
-      for (let slot = 0; slot * CHUNK_SIZE < length; slot++) {
-        const data = chunk.slots[slot]!;
-        const size = Math.min(CHUNK_SIZE, length - slot * CHUNK_SIZE);
-        sums.file.update(size === CHUNK_SIZE ? data : data.subarray(0, size));
-      }
+      sumChunk(context, chunk, length);
       writer.putLiteralChunk(chunk, length);
       if (writer.pressure) await writer.drain();
+      if (slice.expired) await slice.yield();
     }
   } finally {
     // After an error the read ahead still writes into its chunk: wait for it before the file is closed.
     if (next !== null) releaseChunk(await next);
+  }
+}
+
+/** A read that took longer, in milliseconds, came from somewhere else than memory. */
+const SLOW_READ_MS = 1;
+
+/** Whether a file comes from memory, judged by its latest read. */
+class ReadPace {
+  /** True until the first read has shown otherwise: nobody knows yet where the file lies. */
+  isSlow = true;
+
+  note(startedMs: number): void {
+    this.isSlow = performance.now() - startedMs > SLOW_READ_MS;
+  }
+}
+
+/** Begins to read the chunk at `position`; null behind the end of the file. */
+function readAhead(file: OpenFile, position: number, progress: FileProgress, pace: ReadPace): Promise<Chunk> | null {
+  if (position >= file.sizeBytes) return null;
+  const startedMs = performance.now();
+  return readChunk(file, position, progress).finally(() => pace.note(startedMs));
+}
+
+function readChunkNow(file: OpenFile, position: number, progress: FileProgress, pace: ReadPace): Chunk {
+  const chunk = acquireChunk();
+  const startedMs = performance.now();
+  const length = Math.min(CHUNK_DATA, file.sizeBytes - position);
+  let filled = 0;
+  let error: FileError | null = null;
+  try {
+    for (let count = 1; filled < length && count > 0; filled += count) {
+      count = file.readvSync(slotsBetween(chunk, filled, length), position + filled);
+    }
+  } catch (thrown) {
+    error = asFileError(thrown);
+  }
+  if (filled < length) for (const part of slotsBetween(chunk, filled, length)) progress.pad(part, 0, error);
+  pace.note(startedMs);
+  return chunk;
+}
+
+function sumChunk({ sums }: TransferContext, chunk: Chunk, length: number): void {
+  for (let slot = 0; slot * CHUNK_SIZE < length; slot++) {
+    const data = chunk.slots[slot]!;
+    const size = Math.min(CHUNK_SIZE, length - slot * CHUNK_SIZE);
+    sums.file.update(size === CHUNK_SIZE ? data : data.subarray(0, size));
   }
 }
 

@@ -3,9 +3,11 @@
 import { FileError, LimitError, ProtocolError, VanishedError } from '../errors.ts';
 import { openListed } from '../flist/content-sum.ts';
 import type { FileList, FoundEntry } from '../flist/file-list.ts';
+import type { FileLists } from '../flist/lists.ts';
 import { line, quotedPath, vanishedText } from '../flist/texts.ts';
 import type { OpenFile } from '../vfs/open-file.ts';
 import {
+  FNAMECMP_FNAME,
   IOERR_GENERAL,
   IOERR_VANISHED,
   ITEM_IS_NEW,
@@ -14,12 +16,14 @@ import {
   NDX_DONE,
 } from '../wire/constants.ts';
 import { MAX_NDX_BYTES } from '../wire/ndx.ts';
+import { BlockSums } from './block-sums.ts';
 import type { TransferContext } from './context.ts';
 import { shownPath } from './progress.ts';
 import { readBlockSums } from './read-sums.ts';
 import { putItem, type Request, readRequest } from './request.ts';
-import { appendedLength, sendContent } from './send-file.ts';
+import { appendedLength, type SendPlan, SMALL_FILE, sendContent, sendSmallWhole } from './send-file.ts';
 import { echoDeletionCounts, putStatistics } from './stats.ts';
+import { allowsWholeRequests, NO_BASIS, takeWholeRequest } from './whole-request.ts';
 import { putXattrReply, readXattrRequest, type XattrRequest } from './xattr-reply.ts';
 
 /** Entries kept in stock ahead of the client, and how far idle time may extend that (2-file-list.md 4.5). */
@@ -30,6 +34,7 @@ const IDLE_LOOK_AHEAD = 10_000;
 export class Sender {
   readonly #context: TransferContext;
   readonly #lastPhase: number;
+  readonly #allowsWhole: boolean;
   /** The list that the client's latest index belongs to. */
   #current: FileList | undefined;
   #phase = 0;
@@ -37,6 +42,7 @@ export class Sender {
   constructor(context: TransferContext) {
     this.#context = context;
     this.#lastPhase = context.protocol >= 29 ? 2 : 1;
+    this.#allowsWhole = allowsWholeRequests(context);
     this.#current = context.lists.oldest;
   }
 
@@ -50,9 +56,10 @@ export class Sender {
     await this.#sayGoodbye();
   }
 
-  /** One index of the client; false when the last phase is over. */
+  /** One index of the client, and all simple requests in front of it; false when the last phase is over. */
   async #step(): Promise<boolean> {
     await this.#keepListsAhead();
+    if (this.#allowsWhole && (await this.#answerWhole())) return true;
     const ndx = await this.#context.ndxDecoder.read(this.#context.reader);
     if (ndx === NDX_DONE) return this.#finishPhase();
     if (ndx === NDX_DEL_STATS) await this.#echoDeletions();
@@ -97,6 +104,58 @@ export class Sender {
     return true;
   }
 
+  /** Answers requests for whole files as long as nothing has to be waited for; true when there was any. */
+  async #answerWhole(): Promise<boolean> {
+    const { reader, ndxDecoder, slice, writer, lists } = this.#context;
+    let request = takeWholeRequest(reader, ndxDecoder);
+    if (request === null) return false;
+    do {
+      const answered = this.#sendWhole(request.ndx, request.iflags);
+      if (answered !== undefined) await answered;
+      if (slice.expired) await slice.yield();
+      if (writer.pressure) await writer.drain();
+      if (!lists.isComplete && this.#ahead() < LOOK_AHEAD) break;
+      request = takeWholeRequest(reader, ndxDecoder);
+    } while (request !== null);
+    return true;
+  }
+
+  /** Sends a whole file; in this tick when it is small. */
+  #sendWhole(ndx: number, iflags: number): Promise<void> | undefined {
+    const { writer, ndxEncoder, protocol, progress, lists } = this.#context;
+    const found = this.#checked(lists.find(ndx));
+    this.#current = found.list;
+    const sends = this.#claim(ndx, found);
+    const file = this.#open(ndx, found);
+    if (file === null) return undefined;
+    const request = { ndx, iflags, basisType: FNAMECMP_FNAME, xname: null };
+    if (file.sizeBytes > SMALL_FILE) return this.#sendLarge(file, found, { request, isRedo: sends > 0 });
+    try {
+      putItem(writer, ndxEncoder, request, protocol);
+      const readError = sendSmallWhole(this.#context, file);
+      if (readError !== null) this.#reportReadError(found, readError);
+      progress.sent(file.sizeBytes);
+    } finally {
+      file.close();
+    }
+    return undefined;
+  }
+
+  /** The rest of `#sendWhole` for a large file. */
+  async #sendLarge(file: OpenFile, found: FoundEntry, plan: Pick<SendPlan, 'request' | 'isRedo'>): Promise<void> {
+    const { writer, ndxEncoder, protocol, progress, sums, limits } = this.#context;
+    try {
+      putItem(writer, ndxEncoder, plan.request, protocol);
+      const blockSums = new BlockSums(NO_BASIS, { digestLength: sums.digestLength, limits });
+      const name = found.list.name(found.position);
+      const readError = await sendContent(this.#context, file, { ...plan, blockSums, name, appends: false });
+      if (readError !== null) this.#reportReadError(found, readError);
+      progress.sent(file.sizeBytes);
+    } finally {
+      file.close();
+    }
+  }
+
   async #answer(ndx: number): Promise<void> {
     const { protocol, reader, limits, lists } = this.#context;
     const request = await readRequest(reader, ndx, protocol, limits);
@@ -109,11 +168,25 @@ export class Sender {
       await this.#putItem(request, xattrs);
       return;
     }
+    await this.#transfer(request, xattrs, this.#checked(found));
+  }
+
+  /** @throws ProtocolError when the content of an entry may not be asked for. */
+  #checked(found: ReturnType<FileLists['find']>): FoundEntry {
     if (found.position === null || !found.list.isRegular(found.position)) {
       throw new ProtocolError('transfer of something that is no regular file');
     }
     if (this.#phase >= 2) throw new ProtocolError('got transfer request in phase 2');
-    await this.#transfer(request, xattrs, found);
+    return found;
+  }
+
+  /** Notes a request for content. @returns how often the file was asked for before. */
+  #claim(ndx: number, found: FoundEntry): number {
+    const sends = found.list.countSend(found.position);
+    this.#context.progress.reached(ndx, found);
+    // SECURITY: a real client asks twice at most, once per pass; more would be free amplification (B-19).
+    if (sends >= this.#context.limits.sendsPerFile) throw new LimitError('sendsPerFile', 'file requested too often');
+    return sends;
   }
 
   /** Repeats a request, with the values of attributes that it asked for. */
@@ -139,11 +212,8 @@ export class Sender {
   }
 
   async #transfer(request: Request, xattrs: XattrRequest | null, found: FoundEntry): Promise<void> {
-    const { options, limits } = this.#context;
-    const sends = found.list.countSend(found.position);
-    this.#context.progress.reached(request.ndx, found);
-    // SECURITY: a real client asks twice at most, once per pass; more would be free amplification (B-19).
-    if (sends >= limits.sendsPerFile) throw new LimitError('sendsPerFile', 'file requested too often');
+    const { options } = this.#context;
+    const sends = this.#claim(request.ndx, found);
     if (options.dryRun) {
       await this.#putItem(request, xattrs);
       return;
@@ -183,8 +253,10 @@ export class Sender {
     const { list, position } = found;
     try {
       const source = list.source(position);
-      const isFollowed = list.isFollowed(position);
-      return openListed(this.#context, source, list.name(position), { isFollowed, noatime: openNoatime });
+      if (!list.isFollowed(position)) {
+        return this.#context.view.openFile(source.directory, list.nameText(position), openNoatime);
+      }
+      return openListed(this.#context, source, list.name(position), { isFollowed: true, noatime: openNoatime });
     } catch (thrown) {
       if (!(thrown instanceof FileError)) throw thrown;
       const path = shownPath(found);

@@ -1,6 +1,6 @@
 /** Sequential reading of an open file into memory of the caller. */
 
-import { closeSync, read, readSync, readv } from 'node:fs';
+import { closeSync, read, readSync, readv, readvSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { toFileError } from './errno.ts';
 
@@ -58,6 +58,15 @@ export class OpenFile {
     try {
       const { bytesRead } = await readvAsync(this.#fd, into as Uint8Array[], position);
       return bytesRead;
+    } catch (thrown) {
+      throw toFileError(thrown);
+    }
+  }
+
+  /** As `readv`, in this tick. */
+  readvSync(into: readonly Uint8Array[], position: number): number {
+    try {
+      return readvSync(this.#fd, into as Uint8Array[], position);
     } catch (thrown) {
       throw toFileError(thrown);
     }

@@ -73,6 +73,21 @@ export class NdxDecoder {
   }
 
   /**
+   * What `read` would make of an index of one byte, as clients send for file after file; nothing changes by asking.
+   * @param first the next byte of the stream.
+   * @returns -1 when it begins anything else.
+   */
+  peekShort(first: number): number {
+    return this.#delta && first >= 1 && first <= 253 ? this.#previousPositive + first : -1;
+  }
+
+  /** Takes over what `peekShort` gave, once the caller has taken the byte off the stream. */
+  acceptShort(ndx: number): void {
+    if (ndx > 0x7fffffff) throw new ProtocolError('ndx out of range');
+    this.#previousPositive = ndx;
+  }
+
+  /**
    * The next index.
    * @throws ProtocolError when it leaves the 31-bit range.
    */

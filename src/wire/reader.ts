@@ -192,6 +192,11 @@ export class ByteReader {
     return decodeInt32(this.#chunk, this.#position);
   }
 
+  /** The byte at `offset` from here, left in place; it must be available. */
+  peekByte(offset: number): number {
+    return this.#chunk[this.#position + offset]!;
+  }
+
   /** What has arrived, up to `max` bytes, without copying; only for a demultiplexer on top. */
   takeAvailable(max: number): Buffer {
     return this.#take(Math.min(max, this.available));
