@@ -47,7 +47,7 @@ function listeningPort(child: ChildProcess, lines: string[]): Promise<number> {
     const fail = (): void => reject(new Error(`our daemon did not start:\n${lines.join('\n')}`));
     child.on('error', reject);
     child.on('close', fail);
-    const timer = setTimeout(fail, 20_000).unref();
+    const timer = setTimeout(fail, 60_000).unref();
     createInterface({ input: child.stderr! }).on('line', (line) => {
       lines.push(line);
       const address = /"msg":"listening"/.test(line) ? (JSON.parse(line) as { address: string }).address : undefined;
