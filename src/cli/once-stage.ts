@@ -14,7 +14,7 @@ import { confine, type Handed, kernelForConfinement, type Outcome, unconfined } 
 import { HAND_OVER_VARIABLE, takeHandOver } from '../sandbox/hand-over.ts';
 import type { Kernel } from '../sandbox/syscalls.ts';
 import { assertReadOnly } from '../sandbox/verify.ts';
-import { closeModuleRoot, openModuleRoot } from '../vfs/module-root.ts';
+import { closeModuleRoot, openModuleRoot } from '../vfs/open-root.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
