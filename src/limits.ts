@@ -33,6 +33,12 @@ export interface Limits {
   outputStallMs: number;
   /** Longest session (B-25); 0 is no limit. */
   sessionMs: number;
+  /** Lateness of an event loop by its own work (B-26): when it stays above this, its newest session is ended. Slices are 2 ms … */
+  loopLagMs: number;
+  /** … for this long. */
+  loopLagForMs: number;
+  /** Use of a thread's heap, in percent of what V8 allows (B-26); above it, the thread's newest session is ended. */
+  heapPercent: number;
   /** Time to wait for the peer's end of file after our last byte (1-session.md 6.5). */
   drainMs: number;
   /** Bytes read and thrown away after an error before we close (1-session.md 6.5). */
@@ -211,6 +217,9 @@ export const DEFAULT_LIMITS: Readonly<Limits> = Object.freeze({
   sumsIdleMs: MINUTE,
   outputStallMs: 5 * MINUTE,
   sessionMs: 24 * 60 * MINUTE,
+  loopLagMs: 250,
+  loopLagForMs: 5 * SECOND,
+  heapPercent: 80,
   drainMs: 5 * SECOND,
   drainBytes: 16 * MIB,
   lineBytes: 1022,

@@ -1,7 +1,7 @@
 /** The life of one connection, straight down the protocol document; the only place that catches everything. */
 
 import { type CompressionTools, requireLibrary } from '../compress/choose.ts';
-import { AccessError, Bug, EXIT, PeerGone, RsyncError, UsageError } from '../errors.ts';
+import { AccessError, Bug, EXIT, type LimitError, PeerGone, RsyncError, UsageError } from '../errors.ts';
 import { limitHits } from '../limit-hits.ts';
 import type { Limits } from '../limits.ts';
 import { escapeControls } from '../observe/escape.ts';
@@ -20,6 +20,7 @@ import { Watchdog } from '../wire/watchdog.ts';
 import { FrameWriter } from '../wire/writer.ts';
 import type { AdmissionTicket } from './admission-ticket.ts';
 import { type LoginJudge, receiveOptions, requestModule } from './connect.ts';
+import { overload, type Sheddable } from './overload.ts';
 import { type Agreement, exchangePreamble } from './preamble.ts';
 import { tooManyConnections } from './refusals.ts';
 import type { ServedModule } from './served-module.ts';
@@ -60,7 +61,7 @@ export async function runOnlySession(transport: Transport, daemon: Daemon, ticke
   return new Session(transport, daemon, ticket, true).run();
 }
 
-class Session implements LiveSession {
+class Session implements LiveSession, Sheddable {
   readonly #daemon: Daemon;
   readonly #ticket: AdmissionTicket;
   readonly #logger: SessionLogger;
@@ -102,6 +103,7 @@ class Session implements LiveSession {
 
   async run(): Promise<number> {
     this.#daemon.registry.begin(this);
+    overload.add(this, this.#daemon.limits);
     try {
       await this.#serve();
     } catch (thrown) {
@@ -112,11 +114,17 @@ class Session implements LiveSession {
     } catch (thrown) {
       if (!(thrown instanceof PeerGone)) this.#logger.error({ err: thrown }, 'cannot end the session');
     } finally {
+      overload.remove(this);
       this.#watchdog.stop();
       this.#transport.destroy();
       this.#log();
     }
     return this.#record.exit;
+  }
+
+  /** Ends this session so that others can go on (B-26). */
+  shed(reason: LimitError): void {
+    this.#watchdog.shed(reason);
   }
 
   async #serve(): Promise<void> {

@@ -11,6 +11,9 @@ import type { FrameWriter } from './writer.ts';
 
 const TICK_MS = 1000;
 
+/** Time for a session that is ended to say why. */
+const SHED_LINGER_MS = 1000;
+
 /** An empty data frame is its header. */
 const KEEP_ALIVE_BYTES = 4;
 
@@ -106,6 +109,15 @@ export class Watchdog {
     // Writes are noticed a tick late and answered at the next: with ticks of a second, --timeout=3 came too late.
     clearInterval(this.#timer);
     this.#timer = this.#startTicking(Math.min(TICK_MS, ms / 4));
+  }
+
+  /** Ends the session for `reason`, and soon, whatever it does: one that computes finds its connection broken. */
+  shed(reason: RsyncError): void {
+    if (this.#expired !== null) return;
+    this.#expired = reason;
+    this.#expiredMs = performance.now();
+    this.#parts.reader.abort(reason);
+    setTimeout(() => this.#parts.transport.destroy(), SHED_LINGER_MS).unref();
   }
 
   stop(): void {

@@ -1,13 +1,22 @@
 /** The processes of the scoreboard and of the soak: a probed daemon on one core, its clients on another. */
 
 import { type ChildProcess, spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { stripTypeScriptTypes } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { NODE, type Server } from '../session/support/server.ts';
 import type { ProbeReport } from './probe.ts';
 
-/** For `--import`. */
-export const PROBE = join(import.meta.dirname, 'probe.ts');
+const SOURCES = new URL('../../src/', import.meta.url).href;
+
+/** For `--import`: the probe as a data URL, since a daemon in a root of its own reaches no file of the tests. */
+export const PROBE = dataUrl(readFileSync(join(import.meta.dirname, 'probe.ts'), 'utf8'));
+
+function dataUrl(typescript: string): string {
+  const script = stripTypeScriptTypes(typescript).replaceAll("'../../src/", `'${SOURCES}`);
+  return `data:text/javascript,${encodeURIComponent(script)}`;
+}
 
 /** A command in front that keeps a process on one core; none where there is only one. */
 export function onCore(core: number): string[] {

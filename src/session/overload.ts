@@ -1,0 +1,103 @@
+/** Ends the newest sessions when this thread cannot carry all of them (security.md B-26), so that the others are served. */
+
+import { getHeapStatistics } from 'node:v8';
+import { LimitError } from '../errors.ts';
+import type { LimitName, Limits } from '../limits.ts';
+
+/** Looks are this far apart. */
+const LOOK_MS = 500;
+
+/** A full heap must be seen so often: the collector may be about to empty it. */
+const FULL_LOOKS = 3;
+
+type OverloadLimits = Pick<Limits, 'loopLagMs' | 'loopLagForMs' | 'heapPercent'>;
+
+/** What a look found. */
+export interface Load {
+  /** How late the look came because this thread was computing. */
+  readonly lagMs: number;
+  /** Use of the heap in percent of its limit. */
+  readonly heapPercent: number;
+}
+
+/** A session that can be told to go. */
+export interface Sheddable {
+  shed(reason: LimitError): void;
+}
+
+/** The judge, without a clock of its own. */
+export class OverloadJudge {
+  readonly #limits: OverloadLimits;
+  #lateMs = 0;
+  #fullLooks = 0;
+
+  constructor(limits: OverloadLimits) {
+    this.#limits = limits;
+  }
+
+  /** @returns the bound that somebody must go for, or null. */
+  look({ lagMs, heapPercent }: Load): LimitName | null {
+    this.#fullLooks = heapPercent > this.#limits.heapPercent ? this.#fullLooks + 1 : 0;
+    this.#lateMs = lagMs > this.#limits.loopLagMs ? this.#lateMs + LOOK_MS + lagMs : 0;
+    const met =
+      this.#fullLooks >= FULL_LOOKS ? 'heapPercent' : this.#lateMs >= this.#limits.loopLagForMs ? 'loopLagMs' : null;
+    if (met !== null) {
+      // What was done must show before another one goes.
+      this.#lateMs = 0;
+      this.#fullLooks = 0;
+    }
+    return met;
+  }
+}
+
+/** The sessions of this thread, oldest first, and the timer that looks after them while there are any. */
+class Overload {
+  readonly #sessions = new Set<Sheddable>();
+  #timer: NodeJS.Timeout | null = null;
+  #lookedMs = 0;
+  #lookedCpuMs = 0;
+
+  /** @param limits of the first session count for all that run together. */
+  add(session: Sheddable, limits: OverloadLimits): void {
+    this.#sessions.add(session);
+    if (this.#timer !== null) return;
+    const judge = new OverloadJudge(limits);
+    this.#remember();
+    this.#timer = setInterval(() => this.#look(judge), LOOK_MS);
+    this.#timer.unref();
+  }
+
+  remove(session: Sheddable): void {
+    this.#sessions.delete(session);
+    if (this.#sessions.size > 0 || this.#timer === null) return;
+    clearInterval(this.#timer);
+    this.#timer = null;
+  }
+
+  #look(judge: OverloadJudge): void {
+    const lateMs = performance.now() - this.#lookedMs - LOOK_MS;
+    // A machine that has given the processor to others is no work of our clients.
+    const lagMs = Math.min(lateMs, cpuMs() - this.#lookedCpuMs);
+    const { used_heap_size: used, heap_size_limit: most } = getHeapStatistics();
+    this.#remember();
+    const met = judge.look({ lagMs, heapPercent: (100 * used) / most });
+    if (met === null) return;
+    const newest = [...this.#sessions].at(-1);
+    if (newest === undefined) return;
+    this.#sessions.delete(newest);
+    newest.shed(new LimitError(met, 'the server has too much to do, try again later'));
+  }
+
+  #remember(): void {
+    this.#lookedMs = performance.now();
+    this.#lookedCpuMs = cpuMs();
+  }
+}
+
+function cpuMs(): number {
+  const { user, system } = process.threadCpuUsage();
+  return (user + system) / 1000;
+}
+
+/** Of this thread. */
+export const overload = new Overload();
