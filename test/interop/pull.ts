@@ -33,6 +33,8 @@ export interface PullRequest {
   readonly startedMs: number;
   /** The system's rsync when absent. */
   readonly client?: RsyncClient;
+  /** When the client is killed; default 50 000, less than a test may take. */
+  readonly deadlineMs?: number;
 }
 
 /** Pulls into `dir`/dst and reads back the result. */
@@ -70,7 +72,7 @@ async function prepare({ asked, dir, template, base }: PullRequest): Promise<voi
 }
 
 function runClient(daemon: RunningDaemon, request: PullRequest): Promise<RunResult> {
-  const { asked, dir, protocol, client = systemClient() } = request;
+  const { asked, dir, protocol, client = systemClient(), deadlineMs = 50_000 } = request;
   const urls = (asked.sources ?? ['']).map((source) => moduleUrl(daemon.port, asked.module, source));
   const added = [
     ...(asked.filesFrom === undefined ? [] : ['--files-from=names']),
@@ -78,7 +80,7 @@ function runClient(daemon: RunningDaemon, request: PullRequest): Promise<RunResu
     // The newest protocol without being asked for: the greeting then says what the client itself would say.
     ...(protocol >= client.protocol ? [] : [`--protocol=${protocol}`]),
   ];
-  return rsync([...asked.args, ...added, ...urls, 'dst/'], { cwd: dir, deadlineMs: 50_000 }, client);
+  return rsync([...asked.args, ...added, ...urls, 'dst/'], { cwd: dir, deadlineMs }, client);
 }
 
 /** Differences of two outcomes, one line each; empty when a user could not tell the daemons apart. */

@@ -38,10 +38,12 @@ export interface StageOptions {
   readonly self?: boolean;
   /** The trees to make; all when absent. */
   readonly trees?: readonly string[];
+  /** How long a pull may take; that of pull.ts when absent. */
+  readonly deadlineMs?: number;
 }
 
 /** Makes the trees and starts both daemons. Needs root. */
-export async function openStage({ self = false, trees }: StageOptions = {}): Promise<Stage> {
+export async function openStage({ self = false, trees, deadlineMs }: StageOptions = {}): Promise<Stage> {
   const fixtures = await makeFixtures(trees);
   const daemons: RunningDaemon[] = [];
   const close = async (): Promise<void> => {
@@ -56,18 +58,31 @@ export async function openStage({ self = false, trees }: StageOptions = {}): Pro
     await close();
     throw error;
   }
-  const pullBoth = puller(fixtures, daemons[0]!, daemons[1]!);
+  const pullBoth = puller(fixtures, daemons[0]!, daemons[1]!, deadlineMs);
   return { pullBoth, compare: async (cell) => judge(cell, await pullBoth(cell)), close };
 }
 
-function puller(fixtures: Fixtures, reference: RunningDaemon, ours: RunningDaemon): Stage['pullBoth'] {
+function puller(
+  fixtures: Fixtures,
+  reference: RunningDaemon,
+  ours: RunningDaemon,
+  deadlineMs?: number,
+): Stage['pullBoth'] {
   const startedMs = Date.now() - 1000;
   let directories = 0;
   return async ({ asked, protocol, state, client }) => {
     const dir = join(fixtures.scratch, `pull${directories++}`);
     const template = fixtures.template(asked.module, state);
     const base = asked.beside ? fixtures.template(asked.module, 'stale') : null;
-    const request = { asked, protocol, template, base, startedMs, client };
+    const request = {
+      asked,
+      protocol,
+      template,
+      base,
+      startedMs,
+      client,
+      ...(deadlineMs !== undefined && { deadlineMs }),
+    };
     try {
       const expected = await pull(reference, { ...request, asked: reworded(asked, protocol), dir: `${dir}-reference` });
       return { expected, actual: await pull(ours, { ...request, dir: `${dir}-ours` }) };

@@ -19,6 +19,9 @@ import { absentClients, describeClient, hasRoot, otherClients, systemClient } fr
 import { cellName, cellsOf } from './cells.ts';
 import { Report } from './report.ts';
 
+/** For one pull, on a machine that has much else to do. */
+const DEADLINE_MS = 300_000;
+
 const { values } = parseArgs({
   options: {
     only: { type: 'string', multiple: true },
@@ -43,7 +46,11 @@ if (cells.length === 0) {
   );
   process.exit(1);
 }
-const stage = await openStage({ self: values.self, trees: treesOf(cells.map(({ asked }) => asked.module)) });
+const stage = await openStage({
+  self: values.self,
+  trees: treesOf(cells.map(({ asked }) => asked.module)),
+  deadlineMs: DEADLINE_MS,
+});
 const probes = scratchDir('matrix');
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => endEarly(signal));
 try {
