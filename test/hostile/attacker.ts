@@ -64,6 +64,8 @@ export class Attacker {
 async function attackForEver(port: number, name: string): Promise<never> {
   const attack = ATTACKS.find((one) => one.name === name);
   if (attack === undefined) throw new Error(`no attack ${name}`);
+  // Whoever measures waits for this: starting a process takes a second on a busy machine.
+  console.log('attacking');
   const turns = Array.from({ length: attack.connections }, async () => {
     for (;;) {
       const attacker = new Attacker(port);

@@ -98,6 +98,7 @@ async function play(attack: Attack, server: Server, port: number): Promise<Resul
   const before = await askProbe(server);
   const cpuBefore = cpuSeconds(server.pid);
   const attacker = spawnClient('attacker.ts', [String(port), attack.name]);
+  await once(attacker.stdout!, 'data');
   let peakMiB = before.rssMiB;
   const sampling = setInterval(() => {
     peakMiB = Math.max(peakMiB, residentMiB(server.pid));
