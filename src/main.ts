@@ -1,6 +1,7 @@
 /** Process entry: arguments → configuration → listeners → exit code. */
 
 import { homedir } from 'node:os';
+import { isMainThread } from 'node:worker_threads';
 import { convertConfig } from './cli/convert.ts';
 import { dropinText } from './cli/dropin.ts';
 import { checkHealth } from './cli/healthcheck.ts';
@@ -63,7 +64,7 @@ async function main(argv: readonly string[]): Promise<number> {
       const start = await startOf(command);
       // What serves is loaded by the stage that serves.
       const { serve } = await import('./cli/serve.ts');
-      return serve(start);
+      return serve(start, new URL(import.meta.url));
     }
   }
 }
@@ -112,10 +113,20 @@ function loadContext(): LoadContext {
   };
 }
 
-try {
-  process.exitCode = await main(process.argv.slice(2));
-} catch (thrown) {
-  if (!(thrown instanceof RsyncError)) throw thrown;
-  process.stderr.write(`${thrown.message}\n`);
-  process.exitCode = thrown.exit;
+async function runMain(): Promise<void> {
+  try {
+    process.exitCode = await main(process.argv.slice(2));
+  } catch (thrown) {
+    if (!(thrown instanceof RsyncError)) throw thrown;
+    process.stderr.write(`${thrown.message}\n`);
+    process.exitCode = thrown.exit;
+  }
 }
+
+/** cli/worker-threads.ts starts this file once more for each worker. */
+async function runThread(): Promise<void> {
+  const { runWorker } = await import('./cli/worker.ts');
+  return runWorker();
+}
+
+await (isMainThread ? runMain() : runThread());

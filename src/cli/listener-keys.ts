@@ -4,9 +4,9 @@ import type { ListenerSettings, LoadContext } from '../config/config.ts';
 import type { FileRecord } from '../config/file-record.ts';
 import { readPrivateText, readTrustedText } from '../config/key-files.ts';
 import { type AuthorizedKeys, parseAuthorizedKeys } from '../listener/ssh/authorized-keys.ts';
-import type { HostKey } from '../listener/ssh/ed25519-key.ts';
+import { type HostKey, parseHostKey } from '../listener/ssh/ed25519-key.ts';
 import { loadHostKey } from '../listener/ssh/hostkey.ts';
-import { loadTlsIdentity, type TlsIdentity } from '../listener/tls.ts';
+import { loadTlsIdentity, type PemFiles, type TlsIdentity } from '../listener/tls.ts';
 import { escapeControls } from '../observe/escape.ts';
 import type { LogFields } from '../observe/log.ts';
 
@@ -21,6 +21,14 @@ export type ListenerKeys =
 
 /** The listeners of one kind. */
 export type KeysOf<K extends ListenerSettings['kind']> = Extract<ListenerKeys, { kind: K }>;
+
+/** What a listener's settings and files are made of again in another thread. Plain data, with private keys in it. */
+export interface PackedKeys {
+  readonly settings: ListenerSettings;
+  readonly hostKey?: string;
+  readonly authorizedKeys?: string;
+  readonly pem?: PemFiles;
+}
 
 type KeyContext = Pick<LoadContext, 'credentialsDirectory' | 'uid' | 'record'>;
 
@@ -45,6 +53,40 @@ function recallText(record: FileRecord | undefined, path: string, read: () => st
   return record
     .file(path, () => ({ content: Buffer.from(read(), 'latin1'), mode: 0, uid: 0 }))
     .content.toString('latin1');
+}
+
+/** For `unpackKeys`. */
+export function packKeys(keys: ListenerKeys): PackedKeys {
+  switch (keys.kind) {
+    case 'rsyncd':
+      return { settings: keys };
+    case 'anon_ssh': {
+      const { hostKey, ...settings } = keys;
+      return { settings, hostKey: hostKey.toOpenSshPem('') };
+    }
+    case 'authorized_ssh': {
+      const { hostKey, authorizedKeys, ...settings } = keys;
+      return { settings, hostKey: hostKey.toOpenSshPem(''), authorizedKeys: authorizedKeys.text };
+    }
+    case 'tls': {
+      const { identity, ...settings } = keys;
+      return { settings, pem: identity.files };
+    }
+  }
+}
+
+/** The keys that `packKeys` was given. */
+export function unpackKeys({ settings, hostKey, authorizedKeys, pem }: PackedKeys): ListenerKeys {
+  switch (settings.kind) {
+    case 'rsyncd':
+      return settings;
+    case 'anon_ssh':
+      return { ...settings, hostKey: parseHostKey(hostKey!) };
+    case 'authorized_ssh':
+      return { ...settings, hostKey: parseHostKey(hostKey!), authorizedKeys: parseAuthorizedKeys(authorizedKeys!) };
+    case 'tls':
+      return { ...settings, identity: loadTlsIdentity(pem!) };
+  }
 }
 
 /**

@@ -1,17 +1,9 @@
-/** Which sockets there are to be, and what each serves: configured or inherited, plain or encrypted; serve.ts opens them all. */
+/** Which sockets there are to be, and what each serves: configured or inherited, plain or encrypted; workers.ts opens them all. */
 
-import type { Config, ListenerSettings, LoadContext } from '../config/config.ts';
+import type { Config, ListenerSettings } from '../config/config.ts';
 import { ConfigError } from '../errors.ts';
-import type { Limits } from '../limits.ts';
 import type { InheritedSocket } from '../listener/activation.ts';
-import type { OnClient } from '../listener/proxy.ts';
-import { SocketTransport } from '../listener/socket-transport.ts';
-import { type InheritedDescriptor, type Listener, listenSockets, type TcpAddress } from '../listener/tcp.ts';
-import { TlsConnection } from '../listener/tls.ts';
-import { KeyRing, type ListenerKeys, readListenerKeys } from './listener-keys.ts';
-import { clientsOf } from './proxied.ts';
-import type { RunningSessions, Service } from './running-sessions.ts';
-import { Services } from './services.ts';
+import type { InheritedDescriptor, TcpAddress } from '../listener/tcp.ts';
 
 /** An address to bind, or a socket that is open already. */
 export type Place = TcpAddress | InheritedDescriptor;
@@ -20,12 +12,8 @@ export type Place = TcpAddress | InheritedDescriptor;
 export interface ListenerPlan {
   readonly place: Place;
   readonly settings: ListenerSettings;
-}
-
-/** A listener that runs. */
-export interface OpenListener extends Listener {
-  /** What its connections get; a reload is for those to come. */
-  readonly keys: Pick<KeyRing, 'current' | 'reload'>;
+  /** Further descriptors of the same socket, which the first stage has made. */
+  readonly duplicates?: readonly number[];
 }
 
 /**
@@ -67,56 +55,4 @@ export function planMonitoring(config: Config, inherited: readonly InheritedSock
 /** Configured listeners that no plan opens, because sockets were inherited and none is of their kind. */
 export function leftOut(config: Config, plans: readonly ListenerPlan[]): Config['listeners'] {
   return config.listeners.filter(({ kind }) => !plans.some(({ settings }) => settings.kind === kind));
-}
-
-/**
- * Reads the files of all listeners, then opens their sockets.
- * @throws ConfigError naming a file, an address or a descriptor; nothing stays open then.
- */
-export async function openListeners(
-  plans: readonly ListenerPlan[],
-  sessions: RunningSessions,
-  { limits, context }: { limits: Limits; context: LoadContext },
-): Promise<OpenListener[]> {
-  const services = new Services(limits);
-  const prepared = plans.map(({ place, settings }) => ({ place, keys: readListenerKeys(settings, context) }));
-  const opened: OpenListener[] = [];
-  try {
-    for (const { place, keys } of prepared)
-      opened.push(await openListener(place, keys, { sessions, services, context, limits }));
-  } catch (error) {
-    for (const listener of opened) await listener.close();
-    throw error;
-  }
-  return opened;
-}
-
-interface Surroundings {
-  readonly limits: Limits;
-  readonly sessions: RunningSessions;
-  readonly services: Services;
-  readonly context: LoadContext;
-}
-
-async function openListener(place: Place, keys: ListenerKeys, at: Surroundings): Promise<OpenListener> {
-  const { sessions, services, context, limits } = at;
-  const listenFor = (onClient: OnClient): Promise<Listener> =>
-    listenSockets(place, clientsOf(keys, sessions, limits, onClient));
-  const listen = (service: Service<SocketTransport>): Promise<Listener> =>
-    listenFor((socket, peer) => sessions.start(new SocketTransport(socket, peer), service));
-  switch (keys.kind) {
-    case 'rsyncd':
-      return { ...(await listen(services.plain())), keys: new KeyRing(keys, context) };
-    case 'anon_ssh':
-    case 'authorized_ssh': {
-      const ring = new KeyRing(keys, context);
-      return { ...(await listen(services.ssh(() => ring.current))), keys: ring };
-    }
-    case 'tls': {
-      const ring = new KeyRing(keys, context);
-      const service = services.tls(() => ring.current);
-      const listener = await listenFor((socket, peer) => sessions.start(new TlsConnection(socket, peer), service));
-      return { ...listener, keys: ring };
-    }
-  }
 }

@@ -1,16 +1,13 @@
-/** The sessions of this process: admitted, counted, ended; every listener hands its connections to the one of serve.ts. */
+/** The sessions of one worker: admitted, counted, ended; every listener hands its connections to the one of serving.ts. */
 
 import type { RsyncError } from '../errors.ts';
 import { limitHits } from '../limit-hits.ts';
-import { Admission, AdmissionRefusal } from '../listener/admission.ts';
+import { type Admission, AdmissionRefusal } from '../listener/admission.ts';
+import type { FairAccept } from '../listener/fair-accept.ts';
 import { createSessionLogger } from '../observe/session-log.ts';
 import type { AdmissionTicket } from '../session/admission-ticket.ts';
 import type { Daemon } from '../session/session.ts';
 import type { PeerAddress } from '../wire/transport.ts';
-import { endSignal } from './signals.ts';
-
-/** Time that running sessions get after the first signal. */
-const SHUTDOWN_GRACE_MS = 5000;
 
 /** What this file needs of a connection. */
 export interface Connection {
@@ -29,19 +26,21 @@ export interface Service<C extends Connection> {
   refuse(connection: C, refusal: AdmissionRefusal): void;
 }
 
-/** One for the process. */
+/** What sessions are counted against. */
+export interface SessionBounds {
+  readonly admission: Admission;
+  readonly accepts: FairAccept;
+}
+
+/** One for each worker. */
 export class RunningSessions {
-  readonly #admission: Admission;
   readonly #running = new Map<Connection, Promise<void>>();
+  #bounds: SessionBounds | null = null;
   /** Null until the modules are proven read-only: connections of that first moment wait. */
   #daemon: Daemon | null = null;
   #waiting: (() => void)[] = [];
   /** Bytes that the sessions of the past have sent. */
   #bytesSent = 0;
-
-  constructor(limits: Daemon['limits']) {
-    this.#admission = new Admission(limits);
-  }
 
   get count(): number {
     return this.#running.size;
@@ -52,19 +51,21 @@ export class RunningSessions {
     return this.#running.keys().reduce((sum, { bytesSent }) => sum + bytesSent, this.#bytesSent);
   }
 
-  /** Begins to serve, with those that have connected already. */
-  open(daemon: Daemon): void {
+  /** Begins to serve, with those that have connected already; once more for a new configuration, which holds from the next one on. */
+  open(daemon: Daemon, bounds: SessionBounds): void {
     this.#daemon = daemon;
+    this.#bounds = bounds;
     for (const start of this.#waiting.splice(0)) start();
   }
 
   start<C extends Connection>(connection: C, service: Service<C>): void {
     const daemon = this.#daemon;
-    if (daemon === null) {
+    const bounds = this.#bounds;
+    if (daemon === null || bounds === null) {
       this.#waiting.push(() => this.start(connection, service));
       return;
     }
-    const ticket = this.#admission.admit(connection.peer);
+    const ticket = bounds.admission.admit(connection.peer);
     if (ticket instanceof AdmissionRefusal) {
       daemon.registry.connectionRefused();
       daemon.logger.info({ peer: connection.peer.address, limit: ticket.cap }, 'connection refused');
@@ -73,10 +74,12 @@ export class RunningSessions {
     }
     const ended = service.serve(connection, daemon, ticket).finally(() => {
       ticket.release();
+      bounds.accepts.ended();
       this.#bytesSent += connection.bytesSent;
       this.#running.delete(connection);
     });
     this.#running.set(connection, ended);
+    bounds.accepts.began();
   }
 
   /** A connection was closed because it does not come from a trusted proxy, or without a header: the log says so. */
@@ -89,16 +92,13 @@ export class RunningSessions {
     line.info({ outcome: code, detail: message }, 'no PROXY header');
   }
 
-  /** Waits for the running sessions, then ends them. */
-  async finish(): Promise<void> {
-    const cut = setTimeout(() => this.#destroyAll(), SHUTDOWN_GRACE_MS);
-    const again = endSignal().then(() => this.#destroyAll());
-    await Promise.race([Promise.all(this.#running.values()), again]);
+  /** Waits until no session runs any more. */
+  async finished(): Promise<void> {
     await Promise.all(this.#running.values());
-    clearTimeout(cut);
   }
 
-  #destroyAll(): void {
+  /** Cuts every session off. */
+  destroyAll(): void {
     for (const connection of this.#running.keys()) connection.destroy();
   }
 }

@@ -38,8 +38,11 @@ export function newRates({ modules }: Pick<Config, 'modules'>): SharedArrayBuffe
   return new SharedArrayBuffer(RateLimit.BYTES * (1 + modules.length));
 }
 
+/** The parts that modules are made of. */
+export type ServedConfig = Pick<Config, 'modules' | 'limits' | 'bytesPerSecond'>;
+
 /** Compiles each module's rules. @throws ConfigError for a rule that does not parse. */
-export function servedModules(config: Config, tables: HostTables): ServedModule[] {
+export function servedModules(config: ServedConfig, tables: HostTables): ServedModule[] {
   const limit = (bytesPerSecond: number, place: number): RateLimit[] =>
     bytesPerSecond === 0 ? [] : [new RateLimit(bytesPerSecond, tables.rates, place * RateLimit.BYTES)];
   return config.modules.map((module, index) => ({

@@ -4,28 +4,29 @@ import { Bug, RsyncError } from '../errors.ts';
 import type { Limits } from '../limits.ts';
 import { type AdmissionRefusal, refuseConnection } from '../listener/admission.ts';
 import type { SocketTransport } from '../listener/socket-transport.ts';
-import { KexGate } from '../listener/ssh/kex-gate.ts';
-import { Penalties } from '../listener/ssh/penalties.ts';
 import type { TlsConnection } from '../listener/tls.ts';
 import { createSessionLogger } from '../observe/session-log.ts';
 import { OUR_GREETING } from '../session/greeting.ts';
 import { type Daemon, runSession } from '../session/session.ts';
 import type { KeysOf } from './listener-keys.ts';
 import type { Connection, Service } from './running-sessions.ts';
-import { type SshShared, serveSshClient } from './ssh-service.ts';
+import type { SharedBounds } from './shared-state.ts';
+import { serveSshClient } from './ssh-service.ts';
 
-/** Makes services; holds what all connections of the process share. One per process. */
+/** Makes services; holds what all connections of a worker share. One per worker. */
 export class Services {
-  readonly #limits: Limits;
-  readonly #ssh: SshShared;
-  readonly #tlsGate: KexGate;
+  #shared: SharedBounds;
+  #limits: Limits;
 
-  constructor(limits: Limits) {
+  constructor(limits: Limits, shared: SharedBounds) {
     this.#limits = limits;
-    this.#ssh = { kexGate: new KexGate(limits), penalties: new Penalties(limits) };
-    // Each connection that waits is in a handshake: admission has counted it.
-    const { tlsHandshakesPerSecond, handshakes } = limits;
-    this.#tlsGate = new KexGate({ sshKexPerSecond: tlsHandshakesPerSecond, sshKexWaiting: handshakes });
+    this.#shared = shared;
+  }
+
+  /** Limits for connections to come. */
+  use(limits: Limits, shared: SharedBounds): void {
+    this.#limits = limits;
+    this.#shared = shared;
   }
 
   /** The daemon protocol on a plain connection. */
@@ -39,8 +40,10 @@ export class Services {
   /** @param keys asked for each connection. */
   ssh(keys: () => KeysOf<'anon_ssh'> | KeysOf<'authorized_ssh'>): Service<SocketTransport> {
     return {
-      serve: (transport, daemon, ticket) =>
-        serveSshClient({ transport, keys: keys(), shared: this.#ssh }, daemon, ticket),
+      serve: (transport, daemon, ticket) => {
+        const { sshKex: kexGate, sshPenalties: penalties } = this.#shared;
+        return serveSshClient({ transport, keys: keys(), shared: { kexGate, penalties } }, daemon, ticket);
+      },
       refuse: closeAtOnce,
     };
   }
@@ -65,7 +68,7 @@ export class Services {
   ): Promise<SocketTransport | null> {
     try {
       // SECURITY: the server signs in each handshake, which costs a client nothing to ask for.
-      await this.#tlsGate.enter();
+      await this.#shared.tlsHandshakes.enter();
       return await connection.startTls(keys().identity, limits.tlsHandshakeMs);
     } catch (thrown) {
       const error = thrown instanceof RsyncError ? thrown : new Bug('unexpected exception', { cause: thrown });

@@ -23,9 +23,10 @@ import {
   unconfined,
 } from '../sandbox/confine.ts';
 import { HAND_OVER_VARIABLE, takeHandOver } from '../sandbox/hand-over.ts';
-import { connectDatagram, type Kernel } from '../sandbox/syscalls.ts';
+import { connectDatagram, duplicateDescriptor, type Kernel } from '../sandbox/syscalls.ts';
 import { closeModuleRoot, openModuleRoot } from '../vfs/open-root.ts';
 import { readListenerKeys } from './listener-keys.ts';
+import { spareDescriptors } from './worker-count.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -60,6 +61,8 @@ export interface Start {
   readonly confinedBy: 'ourselves' | 'somebody else' | 'nobody';
   /** Null: no stage has opened any yet, or they are inherited. */
   readonly sockets: BoundSockets | null;
+  /** Further descriptors of each socket that serves, for workers; empty where the stage that serves makes its own. */
+  readonly spares: readonly (readonly number[])[];
   /** Connected to the service manager by the first stage. */
   readonly notifyFd: number | null;
   /** Whether a guarantee that does not hold keeps us from serving. */
@@ -72,6 +75,7 @@ interface Message {
   readonly context: LoadContext;
   readonly record: FileRecordJson;
   readonly sockets: BoundSockets | null;
+  readonly spares: readonly (readonly number[])[];
   readonly notifyFd: number | null;
 }
 
@@ -94,7 +98,7 @@ export async function prepareStart(request: StartRequest): Promise<Start> {
   // SECURITY: a root behind a stranger's link is refused now, not when the first client comes (CVE-2026-53784).
   for (const { path } of config.modules) closeModuleRoot(openRoot(config, path));
   const { strict } = request;
-  const first = { config, context, environment, sockets: null, notifyFd: null, strict };
+  const first = { config, context, environment, sockets: null, spares: [], notifyFd: null, strict };
   if (isService(environment) && process.geteuid?.() !== 0) {
     return { ...first, outcome: unconfined(), confinedBy: 'somebody else' };
   }
@@ -118,10 +122,10 @@ function isService({ INVOCATION_ID }: Environment): boolean {
 }
 
 function secondStage({ outcome, message }: Handed, environment: Environment): Omit<Start, 'strict'> {
-  const { flags, context: former, record, sockets, notifyFd } = message as Message;
+  const { flags, context: former, record, sockets, spares, notifyFd } = message as Message;
   const context = { ...former, record: new FileRecord(record) };
   const config = readConfig(flags, null, context);
-  return { config, context, environment, outcome, confinedBy: 'ourselves', sockets, notifyFd };
+  return { config, context, environment, outcome, confinedBy: 'ourselves', sockets, spares, notifyFd };
 }
 
 type FirstStage = Pick<Start, 'config' | 'environment'> & {
@@ -131,8 +135,11 @@ type FirstStage = Pick<Start, 'config' | 'environment'> & {
 /** Does not return when it succeeds. @returns what is missing else. */
 async function firstStage(kernel: Kernel, request: StartRequest, first: FirstStage): Promise<Outcome> {
   const { config, context, environment } = first;
-  const inherited = inheritedSockets(environment, process.pid, isSocketFd).map(({ fd }) => fd);
+  const passed = inheritedSockets(environment, process.pid, isSocketFd);
+  const inherited = passed.map(({ fd }) => fd);
   const sockets = !request.serves || inherited.length > 0 ? null : await bindSockets(kernel, config);
+  const serving = sockets?.listeners ?? passed.filter(({ name }) => name !== 'metrics').map(({ fd }) => fd);
+  const spares = request.serves ? serving.map((fd) => duplicates(kernel, fd, spareDescriptors(config))) : [];
   const { NOTIFY_SOCKET } = environment;
   const notifyFd = request.serves && NOTIFY_SOCKET ? await connectDatagram(NOTIFY_SOCKET) : null;
   const message: Message = {
@@ -140,9 +147,11 @@ async function firstStage(kernel: Kernel, request: StartRequest, first: FirstSta
     context: { ...request.context, directory: resolve('.') },
     record: context.record.toJSON(),
     sockets,
+    spares,
     notifyFd,
   };
   const opened = [
+    ...spares.flat(),
     ...(sockets?.listeners ?? []),
     ...(sockets?.monitoring ?? []),
     ...(notifyFd === null ? [] : [notifyFd]),
@@ -151,6 +160,10 @@ async function firstStage(kernel: Kernel, request: StartRequest, first: FirstSta
   const outcome = confine(kernel, { ...confinementOf(config), descriptors, environment, message });
   for (const fd of opened) kernel.attempt('close', fd);
   return outcome;
+}
+
+function duplicates(kernel: Kernel, fd: number, count: number): number[] {
+  return Array.from({ length: count }, () => duplicateDescriptor(kernel, fd));
 }
 
 async function bindSockets(kernel: Kernel, { listeners, monitoring }: Config): Promise<BoundSockets> {

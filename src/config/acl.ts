@@ -8,6 +8,8 @@ export interface AccessList {
   allows(address: string): boolean;
   /** The rules in the order in which they are tried, the last one for everybody else; for --check. */
   readonly table: readonly string[];
+  /** What `compileAccess` makes the same list of. */
+  readonly rules: AccessRules;
 }
 
 type Action = 'allow' | 'deny';
@@ -18,6 +20,12 @@ interface Rule {
   readonly network: Network | null;
 }
 
+/** Rules in the order in which they are tried. Plain data. */
+export interface AccessRules {
+  readonly rules: readonly Rule[];
+  readonly otherwise: Action;
+}
+
 /** A unix socket's peer matches a rule for either loopback address. */
 const LOOPBACK = [Uint8Array.of(127, 0, 0, 1), Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1)];
 
@@ -25,7 +33,9 @@ function parseWho(action: Action, who: string): Rule {
   return { action, network: who === 'all' ? null : parseNetwork(who) };
 }
 
-function compile(rules: readonly Rule[], otherwise: Action): AccessList {
+/** Plain rules → a list that answers. */
+export function compileAccess(all: AccessRules): AccessList {
+  const { rules, otherwise } = all;
   const table = rules.map(({ action, network }) => `${action} ${network === null ? 'all' : formatNetwork(network)}`);
   return {
     allows(address) {
@@ -40,6 +50,7 @@ function compile(rules: readonly Rule[], otherwise: Action): AccessList {
       return (hit?.action ?? otherwise) === 'allow';
     },
     table: [...table, `otherwise ${otherwise}`],
+    rules: all,
   };
 }
 
@@ -52,7 +63,7 @@ export function parseHostLists(allow: readonly string[] | null, deny: readonly s
     ...(allow ?? []).map((who) => parseWho('allow', who)),
     ...(deny ?? []).map((who) => parseWho('deny', who)),
   ];
-  return compile(rules, allow !== null && deny === null ? 'deny' : 'allow');
+  return compileAccess({ rules, otherwise: allow !== null && deny === null ? 'deny' : 'allow' });
 }
 
 /**
@@ -69,5 +80,5 @@ export function parseAcl(lines: readonly string[]): AccessList {
     }
     return parseWho(match[1] as Action, match[2]!);
   });
-  return compile(rules, 'allow');
+  return compileAccess({ rules, otherwise: 'allow' });
 }

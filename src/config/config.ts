@@ -82,6 +82,8 @@ export interface Config {
   readonly timeoutSec: number;
   /** For all sessions together; 0: no limit. */
   readonly bytesPerSecond: number;
+  /** Event loops; 0: one per core, at most 8. */
+  readonly workers: number;
   readonly logLevel: LogLevel;
   readonly logTransfers: LogTransfers;
   /** Defaults with [limits], max_connections and max_connections_per_address applied. */

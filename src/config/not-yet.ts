@@ -12,7 +12,10 @@ export const NOT_SUPPORTED_YET: {
   readonly global: readonly NotYet<keyof typeof GLOBAL_KEYS>[];
   readonly module: readonly NotYet<keyof typeof MODULE_KEYS>[];
 } = {
-  global: [{ key: 'workers' }, { key: 'log_transfers', value: 'file' }, { key: 'log_format', value: 'text' }],
+  global: [
+    { key: 'log_transfers', value: 'file' },
+    { key: 'log_format', value: 'text' },
+  ],
   module: [
     { key: 'queue' },
     { key: 'log_transfers', value: 'file' },

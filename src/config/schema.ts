@@ -4,6 +4,7 @@
  * values.ts checks against it, load.ts reads its result types from it, and documentation is generated from it.
  */
 import { DEFAULT_LIMITS } from '../limits.ts';
+import { MAX_WORKERS } from '../shared.ts';
 
 /** One key. `default: null` is "not set"; `required` keys have no default. */
 export interface KeySpec {
@@ -98,7 +99,13 @@ export const GLOBAL_KEYS = {
     default: 0,
     doc: 'Bytes per second that all transfers together send; 0: no limit.',
   },
-  workers: { kind: 'integer', min: 0, max: 8, default: 0, doc: 'Event loops; 0: one per core, at most 8.' },
+  workers: {
+    kind: 'integer',
+    min: 0,
+    max: MAX_WORKERS,
+    default: 0,
+    doc: 'Threads that serve; 0: one per core, at most 8; 1: the main thread alone.',
+  },
   log_level: {
     kind: 'choice',
     choices: ['error', 'warn', 'info', 'debug'],

@@ -133,6 +133,7 @@ export function loadSections(source: Source, sections: Sections, settings: LoadS
     motd: loadMotd(at, global.motd_file, limits),
     timeoutSec: at.timeoutSec,
     bytesPerSecond: global.bandwidth_limit,
+    workers: global.workers,
     logLevel: global.log_level,
     logTransfers: at.logTransfers,
     limits,

@@ -1,11 +1,13 @@
 /** Caps on connections, handshakes, addresses and modules (security.md B-1); main.ts asks before it starts a session. */
 
-import { isIPv4 } from 'node:net';
 import { Bug } from '../errors.ts';
 import { limitHits } from '../limit-hits.ts';
 import type { Limits } from '../limits.ts';
 import type { AdmissionTicket } from '../session/admission-ticket.ts';
+import { privateArea, type SharedArea, SharedCounts } from '../shared.ts';
 import type { PeerAddress, Transport } from '../wire/transport.ts';
+import { addressKey } from './address-key.ts';
+import { type Census, ConnectionTable } from './connection-table.ts';
 
 export type AdmissionLimits = Pick<
   Limits,
@@ -43,121 +45,109 @@ export class AdmissionRefusal {
   }
 }
 
-/** Counts what is open. One per daemon, shared by all listeners. */
+/** Counts what is open in all workers of the daemon. One per worker, shared by all listeners. */
 export class Admission {
+  /** Shared memory that it needs. */
+  static readonly BYTES = SharedCounts.BYTES + 4 + ConnectionTable.BYTES;
   readonly #limits: AdmissionLimits;
   readonly #random: () => number;
-  #connections = 0;
-  #handshakes = 0;
-  #refusalsTold = 0;
-  // SECURITY: peers choose these keys, but never more than `connections` of them live at once, and none looks like an
-  // integer, so V8's string table cannot be flooded (CVE-2026-21717).
-  readonly #perAddress = new Map<string, number>();
-  readonly #perNetwork = new Map<string, number>();
-  readonly #perModule = new Map<string, number>();
+  readonly #refusalsTold: SharedCounts;
+  readonly #table: ConnectionTable;
 
   /** @param random uniform in [0, 1); decides who is dropped early. */
-  constructor(limits: AdmissionLimits, random: () => number = Math.random) {
+  constructor(
+    limits: AdmissionLimits,
+    random: () => number = Math.random,
+    area: SharedArea = privateArea(Admission.BYTES),
+  ) {
     this.#limits = limits;
     this.#random = random;
+    this.#table = new ConnectionTable(area);
+    this.#refusalsTold = new SharedCounts(area, ConnectionTable.BYTES);
   }
 
-  /** Connections that hold a ticket. */
+  /** Connections that hold a ticket, of all workers. */
   get connections(): number {
-    return this.#connections;
+    return this.#table.census().connections;
   }
 
-  /** Connections that have not sent all their arguments. */
+  /** Connections that have not sent all their arguments, of all workers. */
   get handshakes(): number {
-    return this.#handshakes;
+    return this.#table.census().handshakes;
   }
 
-  /** Connections in a module. */
+  /** Connections in a module, of all workers. */
   connectionsIn(moduleName: string): number {
-    return this.#perModule.get(moduleName) ?? 0;
+    return this.#table.countIn(moduleName);
+  }
+
+  /** Drops the connections of a dead worker. @returns how many. */
+  forget(worker: number): number {
+    this.#refusalsTold.forget(worker);
+    return this.#table.forget(worker);
   }
 
   /** Takes a place for a connection, or says which cap it met. */
   admit(peer: PeerAddress): AdmissionTicket | AdmissionRefusal {
-    const keys = isExempt(peer.address) ? null : addressKeys(peer.address);
-    const cap = this.#capMet(keys);
-    if (cap !== null) return this.#refusal(cap);
-    this.#connections++;
-    this.#handshakes++;
-    if (keys !== null) {
-      add(this.#perAddress, keys.address);
-      add(this.#perNetwork, keys.network);
-    }
-    return this.#ticket(keys);
+    const key = addressKey(peer.address);
+    let cap: AdmissionCap | null = 'connections';
+    const row = this.#table.add(key, (census) => {
+      cap = this.#capMet(census);
+      return cap === null;
+    });
+    return row === null ? this.#refusal(cap ?? 'connections') : this.#ticket(row);
   }
 
-  #capMet(keys: AddressKeys | null): AdmissionCap | null {
+  #capMet(there: Census): AdmissionCap | null {
     const limits = this.#limits;
-    if (this.#connections >= limits.connections) return 'connections';
-    if (keys !== null) {
-      if ((this.#perAddress.get(keys.address) ?? 0) >= limits.connectionsPerAddress) return 'connectionsPerAddress';
-      if ((this.#perNetwork.get(keys.network) ?? 0) >= limits.connectionsPerNetwork) return 'connectionsPerNetwork';
-    }
-    return this.#dropsHandshake() ? 'handshakes' : null;
+    if (there.connections >= limits.connections) return 'connections';
+    if (there.ofAddress >= limits.connectionsPerAddress) return 'connectionsPerAddress';
+    if (there.ofNetwork >= limits.connectionsPerNetwork) return 'connectionsPerNetwork';
+    return this.#dropsHandshake(there.handshakes) ? 'handshakes' : null;
   }
 
   /** SECURITY: half-open floods. The chance rises from 0 at half the cap to 1 at the cap, so honest clients still get in. */
-  #dropsHandshake(): boolean {
+  #dropsHandshake(there: number): boolean {
     const { handshakes } = this.#limits;
-    if (this.#handshakes >= handshakes) return true;
+    if (there >= handshakes) return true;
     const from = handshakes * EARLY_DROP_FROM;
-    return this.#handshakes > from && this.#random() < (this.#handshakes - from) / (handshakes - from);
+    return there > from && this.#random() < (there - from) / (handshakes - from);
   }
 
   #refusal(cap: AdmissionCap): AdmissionRefusal {
     limitHits.count(cap);
     // SECURITY: refused connections are sockets too. As many as may be in a handshake are told why; a flood is just closed.
-    const mayTell = this.#refusalsTold < this.#limits.handshakes;
+    const mayTell = this.#refusalsTold.take(this.#limits.handshakes);
     if (!mayTell) return new AdmissionRefusal(cap, this.#limits[cap], false, () => {});
-    this.#refusalsTold++;
     let told = false;
     return new AdmissionRefusal(cap, this.#limits[cap], true, () => {
       if (told) return;
       told = true;
-      this.#refusalsTold--;
+      this.#refusalsTold.give();
     });
   }
 
-  #ticket(keys: AddressKeys | null): AdmissionTicket {
-    let inHandshake = true;
+  #ticket(row: number): AdmissionTicket {
+    const table = this.#table;
+    let stage: 'handshake' | 'served' | 'released' = 'handshake';
     let chosen: { name: string; max: number } | null = null;
-    let holdsPlace = false;
-    let released = false;
-    const isFull = (name: string, max: number): boolean => max > 0 && this.connectionsIn(name) >= max;
-    const endHandshake = (): void => {
-      if (inHandshake) this.#handshakes--;
-      inHandshake = false;
-    };
     const enterModule = (name: string, max: number): boolean => {
-      if (chosen !== null || released) throw new Bug('a ticket enters one module, once');
-      if (isFull(name, max)) return false;
+      if (chosen !== null || stage === 'released') throw new Bug('a ticket enters one module, once');
+      if (max > 0 && table.countIn(name) >= max) return false;
       chosen = { name, max };
       return true;
     };
     const argumentsComplete = (): boolean => {
-      endHandshake();
-      if (chosen === null || holdsPlace || released) return true;
+      if (stage !== 'handshake') return true;
+      stage = 'served';
+      table.serve(row);
       // SECURITY: only here is a place taken: clients that stall before would keep others out of the module (CVE-2026-70464).
-      if (isFull(chosen.name, chosen.max)) return false;
-      holdsPlace = true;
-      add(this.#perModule, chosen.name);
-      return true;
+      return chosen === null || table.enter(row, chosen.name, chosen.max);
     };
     const release = (): void => {
-      if (released) return;
-      released = true;
-      endHandshake();
-      this.#connections--;
-      if (keys !== null) {
-        subtract(this.#perAddress, keys.address);
-        subtract(this.#perNetwork, keys.network);
-      }
-      if (chosen !== null && holdsPlace) subtract(this.#perModule, chosen.name);
+      if (stage === 'released') return;
+      stage = 'released';
+      table.remove(row);
     };
     return { argumentsComplete, enterModule, release };
   }
@@ -205,44 +195,4 @@ async function discard(transport: Transport, maxBytes: number): Promise<void> {
   } catch {
     // PeerGone: nobody is left to be told.
   }
-}
-
-interface AddressKeys {
-  /** IPv4 address or IPv6 /64. */
-  address: string;
-  /** IPv4 /24 or IPv6 /48. */
-  network: string;
-}
-
-/** Tunnels and tests come from loopback; unix sockets have no address. The caps of the whole daemon still hold for them. */
-function isExempt(address: string): boolean {
-  return address === '' || address === '::1' || (isIPv4(address) && address.startsWith('127.'));
-}
-
-function addressKeys(address: string): AddressKeys {
-  if (isIPv4(address)) return { address, network: address.slice(0, address.lastIndexOf('.')) };
-  const groups = firstGroups(address, 4);
-  return { address: groups.join(':'), network: groups.slice(0, 3).join(':') };
-}
-
-/** The first `count` of the eight groups of an IPv6 address, `::` filled in, without leading zeros. */
-function firstGroups(address: string, count: number): string[] {
-  const [head = '', tail] = address.split('::');
-  const before = head === '' ? [] : head.split(':');
-  const after = tail === undefined || tail === '' ? [] : tail.split(':');
-  // A dotted quad at the end stands for two groups.
-  const width = (groups: string[]): number => groups.length + (groups.at(-1)?.includes('.') ? 1 : 0);
-  const zeros = Math.max(0, 8 - width(before) - width(after));
-  const all = [...before, ...new Array<string>(zeros).fill('0'), ...after];
-  return all.slice(0, count).map((group) => Number.parseInt(group, 16).toString(16));
-}
-
-function add(counts: Map<string, number>, key: string): void {
-  counts.set(key, (counts.get(key) ?? 0) + 1);
-}
-
-function subtract(counts: Map<string, number>, key: string): void {
-  const left = (counts.get(key) ?? 0) - 1;
-  if (left > 0) counts.set(key, left);
-  else counts.delete(key);
 }

@@ -32,6 +32,12 @@ export interface UnixPath {
   readonly path: string;
 }
 
+/** A listening socket that nobody accepts on yet. */
+export interface HeldSocket extends Pick<Listener, 'addressText' | 'port'> {
+  /** The caller's to close. */
+  readonly fd: number;
+}
+
 /** Called once per connection; must not throw. */
 export type OnConnection = (transport: SocketTransport) => void;
 
@@ -131,6 +137,27 @@ export async function listenSockets(
   return listen({ host, port, backlog }, hostPortText(host, port), onSocket, onAcceptError);
 }
 
+/**
+ * Opens a listening socket for event loops that are still to come: each will accept on a duplicate of its own.
+ * @param duplicate gives another descriptor for the same socket.
+ * @throws ConfigError as `listenSockets`.
+ */
+export async function holdSocket(
+  place: TcpAddress | InheritedDescriptor,
+  duplicate: (fd: number) => number,
+): Promise<HeldSocket> {
+  const server = createServer();
+  const own = 'fd' in place ? { fd: duplicate(place.fd) } : place;
+  const wanted = 'fd' in place ? `inherited descriptor ${place.fd}` : hostPortText(place.host, place.port);
+  await started(server, { backlog: BACKLOG, ...own }, wanted);
+  // Nothing has been accepted here: the event loop has not turned since.
+  const where = placeOf(server, wanted);
+  const { fd } = (server as unknown as { _handle: { fd: number } })._handle;
+  const kept = 'fd' in place ? place.fd : duplicate(fd);
+  server.close();
+  return { ...where, fd: kept };
+}
+
 async function listen(
   options: ListenOptions & { fd?: number },
   wanted: string,
@@ -145,13 +172,10 @@ async function listen(
   });
   await started(server, options, wanted);
   server.on('error', onAcceptError);
-  const bound = server.address();
-  const isTcp = bound !== null && typeof bound === 'object';
+  const { isTcp, ...where } = placeOf(server, wanted);
   server.on('connection', (socket: Socket) => accept(socket, isTcp, onSocket));
   return {
-    // Node does not tell the path of an inherited unix socket.
-    addressText: isTcp ? hostPortText(bound.address, bound.port) : `unix socket (${wanted})`,
-    port: isTcp ? bound.port : 0,
+    ...where,
     close: async () => {
       // The socket is closed when this returns; the callback would wait for the last session.
       server.close();
@@ -166,6 +190,15 @@ export function listenRefusal({ host, port }: TcpAddress, code: string): ConfigE
 
 function refusal(wanted: string, code: string, hint?: string, cause?: unknown): ConfigError {
   return new ConfigError(`cannot listen on ${wanted}: ${code}${hint ? ` (${hint})` : ''}`, { cause });
+}
+
+function placeOf(server: Server, wanted: string): { addressText: string; port: number; isTcp: boolean } {
+  const bound = server.address();
+  if (bound !== null && typeof bound === 'object') {
+    return { addressText: hostPortText(bound.address, bound.port), port: bound.port, isTcp: true };
+  }
+  // Node does not tell the path of an inherited unix socket.
+  return { addressText: `unix socket (${wanted})`, port: 0, isTcp: false };
 }
 
 /** Binds a server of net or http. @param wanted names the place in messages. @throws ConfigError with the reason. */

@@ -35,6 +35,8 @@ export interface TlsIdentity {
   /** SHA-256, as openssl prints it. */
   readonly fingerprint: string;
   readonly validTo: Date;
+  /** What it was made of. */
+  readonly files: PemFiles;
 }
 
 /** Texts with the names for messages. */
@@ -49,7 +51,8 @@ export interface PemFiles {
  * Checks that a chain and a key are readable and belong together.
  * @throws ConfigError naming the file.
  */
-export function loadTlsIdentity({ certificate, certificatePath, key, keyPath }: PemFiles): TlsIdentity {
+export function loadTlsIdentity(files: PemFiles): TlsIdentity {
+  const { certificate, certificatePath, key, keyPath } = files;
   const own = inFile(certificatePath, 'no PEM certificate', () => new X509Certificate(certificate));
   const ownKey: KeyObject = inFile(keyPath, 'no PEM private key without passphrase', () => createPrivateKey(key));
   if (!own.checkPrivateKey(ownKey)) throw new ConfigError(`"${keyPath}" is not the key of "${certificatePath}"`);
@@ -63,7 +66,7 @@ export function loadTlsIdentity({ certificate, certificatePath, key, keyPath }: 
       secureOptions: OPTIONS,
     }),
   );
-  return { context, subject: own.subject, fingerprint: own.fingerprint256, validTo: own.validToDate };
+  return { context, subject: own.subject, fingerprint: own.fingerprint256, validTo: own.validToDate, files };
 }
 
 /** Runs a parser of node:crypto; its messages name no file, and those about keys are best not shown. */

@@ -4,7 +4,7 @@
  * One JSON object a line; on a terminal one readable line; under the journal a `<N>` syslog level in front.
  */
 
-import { pino } from 'pino';
+import { type LoggerOptions, pino } from 'pino';
 import { escapeControls, escapeJsonControls } from './escape.ts';
 
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal';
@@ -36,6 +36,8 @@ export interface Logger {
 export interface RootLogger extends Logger {
   /** Lines lost because the reader of the log was too slow or is gone. */
   readonly droppedLines: number;
+  /** Writes lines that the logger of a worker has made (`createLineLogger`). */
+  writeLines(lines: readonly string[]): void;
   /**
    * Waits until everything logged has been written, at most `timeoutMs`; false when the reader is stuck.
    * Node then hangs in exit(), since the blocked write keeps one of its threads: end with SIGKILL.
@@ -67,20 +69,45 @@ const SYSLOG: Readonly<Record<string, number>> = { trace: 7, debug: 7, info: 6, 
  */
 export function createLogger(options: LogOptions): RootLogger {
   const destination = new LogDestination(options);
-  const logger = pino(
-    {
-      level: options.level,
-      base: null,
-      timestamp: pino.stdTimeFunctions.isoTime,
-      formatters: { level: (label) => ({ level: label }) },
-    },
-    destination,
-  );
+  const logger = pino(pinoOptions(options.level), destination);
   destination.reportDropsTo((lines) => logger.warn({ lines }, 'log lines dropped: the reader of the log is too slow'));
   return Object.defineProperties(logger as unknown as RootLogger, {
     droppedLines: { get: () => destination.droppedLines },
     flushed: { value: (timeoutMs: number) => destination.flushed(timeoutMs) },
+    writeLines: { value: (lines: readonly string[]) => destination.writeAll(lines) },
   });
+}
+
+/**
+ * The logger of a worker thread: its lines go to `send`, several at a time, and from there to `writeLines` in the main thread.
+ *
+ * SECURITY: there is one writer to the descriptor. A write that a stalled reader holds up keeps one of the four threads that read
+ * files for all workers; if each worker wrote, the reader of the log could stop them all, and lines could mix.
+ */
+export function createLineLogger(level: LogLevel, send: (lines: readonly string[]) => void): LineLogger {
+  const lines: string[] = [];
+  const flush = (): void => {
+    if (lines.length > 0) send(lines.splice(0));
+  };
+  const write = (line: string): void => {
+    if (lines.push(line) === 1) setImmediate(flush);
+  };
+  return Object.defineProperty(pino(pinoOptions(level), { write }) as unknown as LineLogger, 'flush', { value: flush });
+}
+
+/** A logger that keeps lines until the end of the tick. */
+export interface LineLogger extends Logger {
+  /** Sends what it keeps. */
+  flush(): void;
+}
+
+function pinoOptions(level: LogLevel): LoggerOptions {
+  return {
+    level,
+    base: null,
+    timestamp: pino.stdTimeFunctions.isoTime,
+    formatters: { level: (label) => ({ level: label }) },
+  };
 }
 
 /** Between pino and the descriptor: formats lines, counts what is lost, knows what is still on its way. */
@@ -135,6 +162,10 @@ class LogDestination {
       this.#pendingBytes -= bytes;
       this.#dropped++;
     }
+  }
+
+  writeAll(lines: readonly string[]): void {
+    for (const line of lines) this.write(line);
   }
 
   flushed(timeoutMs: number): Promise<boolean> {

@@ -70,12 +70,13 @@ export class ServiceNotifier {
   /**
    * Says that we serve, and from here on what `status` returns whenever that changes, and that the event loop turns.
    * @param status one line.
+   * @param isWell false keeps signs of life back, after which the manager starts us again.
    */
-  ready(status: () => string): void {
+  ready(status: () => string, isWell: () => boolean = () => true): void {
     this.#lastStatus = status();
     this.#send(`READY=1\nSTATUS=${this.#lastStatus}`);
     this.#every(STATUS_INTERVAL_MS, () => this.#tell(status()));
-    if (this.#watchdogMs !== null) this.#every(this.#watchdogMs, () => this.#send('WATCHDOG=1'));
+    if (this.#watchdogMs !== null) this.#every(this.#watchdogMs, () => isWell() && this.#send('WATCHDOG=1'));
   }
 
   /** Says that we end; the signs of life go on while the last sessions finish. */
@@ -94,7 +95,7 @@ export class ServiceNotifier {
     this.#send(`STATUS=${status}`);
   }
 
-  #every(ms: number, action: () => void): void {
+  #every(ms: number, action: () => unknown): void {
     const timer = setInterval(action, ms);
     timer.unref();
     this.#timers.push(timer);

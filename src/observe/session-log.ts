@@ -2,6 +2,7 @@
 
 import { limitHits } from '../limit-hits.ts';
 import type { Limits } from '../limits.ts';
+import { monotonicMs, privateArea, type SharedArea, SharedLock } from '../shared.ts';
 import type { LogFields, Logger, LogLevel, LogMethod } from './log.ts';
 
 /** One finished session. */
@@ -32,46 +33,66 @@ export function logSessionEnd(logger: Logger, record: SessionRecord): void {
   logger.info({ ...fields, seconds: Math.round(record.seconds * 1000) / 1000 }, 'session ended');
 }
 
-/** The lines per second that all sessions share (B-26b). One per process. */
+/** Cells of the shared state: when the second began, lines in it, lines held back since one was told of, and since the start. */
+const CELL = { SECOND: 0, LINES: 1, SUPPRESSED: 2, SUPPRESSED_TOTAL: 3 } as const;
+
+/** The lines per second that the sessions of all workers share (B-26b). One per worker. */
 export class LogBudget {
+  /** Shared memory that it needs. */
+  static readonly BYTES = 8 + 8 * Object.keys(CELL).length;
   readonly #perSecond: number;
   readonly #nowMs: () => number;
-  #windowStartMs = Number.NEGATIVE_INFINITY;
-  #lines = 0;
-  #suppressed = 0;
-  #suppressedTotal = 0;
+  readonly #lock: SharedLock;
+  readonly #cells: Float64Array;
 
-  /** @param nowMs a clock that never goes back. */
-  constructor(limits: Pick<Limits, 'logLinesPerSecond'>, nowMs: () => number = () => performance.now()) {
+  /** @param nowMs a clock that never goes back, the same in all workers. */
+  constructor(
+    limits: Pick<Limits, 'logLinesPerSecond'>,
+    nowMs: () => number = monotonicMs,
+    area: SharedArea = privateArea(LogBudget.BYTES),
+  ) {
     this.#perSecond = limits.logLinesPerSecond;
     this.#nowMs = nowMs;
+    this.#lock = new SharedLock(area);
+    this.#cells = new Float64Array(area.memory, 8, Object.keys(CELL).length);
   }
 
-  /** Lines held back since the start. */
+  /** Lines held back since the start, of all workers. */
   get suppressedTotal(): number {
-    return this.#suppressedTotal;
+    return this.#lock.run(() => this.#cells[CELL.SUPPRESSED_TOTAL]!);
   }
 
   /** True when one more line may be written now; the first one after a silence says on `logger` how many were not. */
   take(logger: Logger): boolean {
-    const now = this.#nowMs();
-    if (now - this.#windowStartMs >= 1000) {
-      this.#windowStartMs = now;
-      this.#lines = 0;
-    }
-    if (this.#lines >= this.#perSecond) {
-      limitHits.count('logLinesPerSecond');
-      this.#suppressed++;
-      this.#suppressedTotal++;
-      return false;
-    }
-    this.#lines++;
-    if (this.#suppressed > 0) {
-      const lines = this.#suppressed;
-      this.#suppressed = 0;
-      logger.warn({ lines }, 'log lines suppressed: sessions wrote more than logLinesPerSecond');
-    }
+    const lines = this.#lock.run(() => this.#takeOne());
+    if (lines === null) return false;
+    if (lines > 0) logger.warn({ lines }, 'log lines suppressed: sessions wrote more than logLinesPerSecond');
     return true;
+  }
+
+  /** Opens the lock when a dead worker holds it. */
+  forget(worker: number): void {
+    this.#lock.forget(worker);
+  }
+
+  /** Null when the second's lines are used up, else how many lines have been held back that nobody was told of. */
+  #takeOne(): number | null {
+    const cells = this.#cells;
+    const now = this.#nowMs();
+    if (cells[CELL.LINES] === 0 || now - cells[CELL.SECOND]! >= 1000) {
+      cells[CELL.SECOND] = now;
+      cells[CELL.LINES] = 0;
+    }
+    if (cells[CELL.LINES]! >= this.#perSecond) {
+      limitHits.count('logLinesPerSecond');
+      cells[CELL.SUPPRESSED]!++;
+      cells[CELL.SUPPRESSED_TOTAL]!++;
+      return null;
+    }
+    cells[CELL.LINES]!++;
+    const lines = cells[CELL.SUPPRESSED]!;
+    cells[CELL.SUPPRESSED] = 0;
+    return lines;
   }
 }
 

@@ -106,10 +106,21 @@ function succeeded(what: string, { result, code }: Outcome): number {
 
 async function importFfi() {
   try {
-    return await import('node:ffi');
+    return await silently(() => import('node:ffi'));
   } catch (thrown) {
     const reason = thrown instanceof Error ? thrown.message : String(thrown);
     throw new SandboxError(`needs Node's FFI (node:ffi, on by default from 26.9): ${reason}`, { cause: thrown });
+  }
+}
+
+/** Node warns on standard error that its FFI may change in another version; the one that we run is pinned. */
+async function silently<T>(load: () => Promise<T>): Promise<T> {
+  const { emitWarning } = process;
+  process.emitWarning = () => {};
+  try {
+    return await load();
+  } finally {
+    process.emitWarning = emitWarning;
   }
 }
 
@@ -128,6 +139,21 @@ export async function connectDatagram(address: string): Promise<number> {
   if (code === null) return fd;
   kernel.attempt('close', fd);
   throw new SandboxError(`cannot connect to the unix datagram socket ${JSON.stringify(address)}: ${code}`);
+}
+
+/** F_DUPFD_CLOEXEC: the lowest free descriptor from the argument on, closed by an exec. */
+const DUPLICATE_CLOEXEC = 1030;
+const FIRST_DUPLICATE = 3;
+
+/** Another descriptor for the same socket, close-on-exec. @throws SandboxError */
+export function duplicateDescriptor(kernel: Kernel, fd: number): number {
+  return kernel.call('fcntl', fd, DUPLICATE_CLOEXEC, FIRST_DUPLICATE);
+}
+
+/** `duplicateDescriptor` for somebody who needs nothing else. @throws SandboxError where FFI is missing. */
+export async function loadDuplicate(): Promise<(fd: number) => number> {
+  const kernel = await loadKernel();
+  return (fd) => duplicateDescriptor(kernel, fd);
 }
 
 function toSockaddr(address: string): Buffer {

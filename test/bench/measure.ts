@@ -74,7 +74,7 @@ export async function startServer(
 function startDefault(scenario: Scenario, side: Side, dir: string, nodeArgs: readonly string[] = []) {
   const module = { name: scenario.name, path: join(dir, 'module') };
   if (side === 'reference') return startReferenceDaemon([module]);
-  return startDaemon({ modules: [{ ...module, keys: scenario.moduleKeys ?? {} }], nodeArgs });
+  return startDaemon({ modules: [{ ...module, keys: scenario.moduleKeys ?? {} }], globals: { workers: 0 }, nodeArgs });
 }
 
 /** One run in a directory of its own. */

@@ -9,6 +9,9 @@ export interface ModuleSpec {
   readonly keys?: Readonly<Record<string, KeyValue>>;
 }
 
+/** Most tests start a daemon of their own and are served by its main thread; those of workers say how many they want. */
+const ONE_WORKER = { workers: 1 };
+
 /** Our configuration. JSON strings, numbers, booleans and arrays of strings are valid TOML. */
 export function toToml(modules: readonly ModuleSpec[], globals: Readonly<Record<string, KeyValue>> = {}): string {
   const table = (keys: Readonly<Record<string, KeyValue>>): string =>
@@ -17,7 +20,7 @@ export function toToml(modules: readonly ModuleSpec[], globals: Readonly<Record<
       .join('');
   const listener = '\n[[listener]]\nrsyncd = "127.0.0.1:0"\n';
   const sections = modules.map(({ name, path, keys }) => `\n[[module]]\n${table({ name, path, ...keys })}`);
-  return table(globals) + listener + sections.join('');
+  return table({ ...ONE_WORKER, ...globals }) + listener + sections.join('');
 }
 
 /** The reference's configuration of the same modules, reading as nobody when started as root. */

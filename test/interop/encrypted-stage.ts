@@ -75,7 +75,7 @@ export async function openEncryptedStage(
   await makeTree(join(dir, 'pub'), TREE);
   const path = `path = ${JSON.stringify(join(dir, 'pub'))}`;
   const modules = ['pub', 'team', 'closed'].map((name) => `[[module]]\nname = "${name}"\n${path}\n`);
-  const toml = `${await prepare(dir)}\n${modules.join('')}hosts_deny = ["all"]\n`;
+  const toml = `workers = 2\n${await prepare(dir)}\n${modules.join('')}hosts_deny = ["all"]\n`;
   const server = new Server({ toml, ...options });
   try {
     await server.waitFor((line) => line.msg === 'listening');

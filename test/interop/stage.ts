@@ -53,7 +53,7 @@ export async function openStage({ self = false, trees, deadlineMs }: StageOption
   try {
     const modules = fixtures.modules;
     daemons.push(await startReferenceDaemon(modules));
-    daemons.push(self ? await startReferenceDaemon(modules) : await startDaemon({ modules }));
+    daemons.push(self ? await startReferenceDaemon(modules) : await startDaemon({ modules, globals: { workers: 2 } }));
   } catch (error) {
     await close();
     throw error;

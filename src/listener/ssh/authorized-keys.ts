@@ -20,10 +20,13 @@ export class AuthorizedKeys {
   readonly keys: readonly AuthorizedKey[];
   /** One text per line that was left out or says less than it seems; they name the line and hold no key. */
   readonly warnings: readonly string[];
+  /** The file. */
+  readonly text: string;
 
-  constructor(keys: readonly AuthorizedKey[], warnings: readonly string[]) {
+  constructor(keys: readonly AuthorizedKey[], warnings: readonly string[], text: string) {
     this.keys = keys;
     this.warnings = warnings;
+    this.text = text;
   }
 
   /** The first entry for this blob that may be used from this address; null when there is none. */
@@ -52,7 +55,7 @@ export function parseAuthorizedKeys(text: string): AuthorizedKeys {
       warnings.push(`line ${index + 1} gives no access: ${thrown instanceof Error ? thrown.message : 'unreadable'}`);
     }
   }
-  return new AuthorizedKeys(keys, warnings);
+  return new AuthorizedKeys(keys, warnings, text);
 }
 
 const KEY_TYPE = /^(?:ssh|ecdsa|sk-ssh|sk-ecdsa)-[A-Za-z0-9@.-]+$/;

@@ -2,35 +2,35 @@
 
 import { LimitError } from '../../errors.ts';
 import type { Limits } from '../../limits.ts';
+import { privateArea, type SharedArea, SharedBucket, SharedCounts } from '../../shared.ts';
 
 type GateLimits = Pick<Limits, 'sshKexPerSecond' | 'sshKexWaiting'>;
 
 /**
- * Lets a fixed number of key exchanges a second through, one second's worth at once, the rest in the order of arrival.
+ * Lets a fixed number of key exchanges a second through, one second's worth at once, the rest in the order of arrival at a worker.
  *
  * SECURITY: one exchange costs us 0.5 ms and its starter nothing; a flood of them must not slow the sessions down (B-28). Make one for
- * the process, not one per listener.
+ * each worker, over memory of the process, not one per listener.
  */
 export class KexGate {
+  /** Shared memory that it needs. */
+  static readonly BYTES = SharedBucket.BYTES + SharedCounts.BYTES;
   readonly #limits: GateLimits;
-  #tokens: number;
-  #refilledMs = performance.now();
+  readonly #tokens: SharedBucket;
+  readonly #places: SharedCounts;
   #waiting: (() => void)[] = [];
   #timer: NodeJS.Timeout | null = null;
 
-  constructor(limits: GateLimits) {
+  constructor(limits: GateLimits, area: SharedArea = privateArea(KexGate.BYTES)) {
     this.#limits = limits;
-    this.#tokens = limits.sshKexPerSecond;
+    this.#tokens = new SharedBucket(limits.sshKexPerSecond, area);
+    this.#places = new SharedCounts(area, SharedBucket.BYTES);
   }
 
   /** Waits for a turn. @throws LimitError when too many wait already. */
   async enter(): Promise<void> {
-    this.#refill();
-    if (this.#waiting.length === 0 && this.#tokens >= 1) {
-      this.#tokens--;
-      return;
-    }
-    if (this.#waiting.length >= this.#limits.sshKexWaiting) {
+    if (this.#waiting.length === 0 && this.#tokens.take()) return;
+    if (!this.#places.take(this.#limits.sshKexWaiting)) {
       throw new LimitError('sshKexWaiting', 'too many SSH key exchanges at once');
     }
     await new Promise<void>((resolve) => {
@@ -39,11 +39,10 @@ export class KexGate {
     });
   }
 
-  #refill(): void {
-    const nowMs = performance.now();
-    const gained = ((nowMs - this.#refilledMs) / 1000) * this.#limits.sshKexPerSecond;
-    this.#tokens = Math.min(this.#limits.sshKexPerSecond, this.#tokens + gained);
-    this.#refilledMs = nowMs;
+  /** Drops those that waited in a dead worker. */
+  forget(worker: number): void {
+    this.#tokens.forget(worker);
+    this.#places.forget(worker);
   }
 
   #schedule(): void {
@@ -52,9 +51,8 @@ export class KexGate {
 
   #admit(): void {
     this.#timer = null;
-    this.#refill();
-    while (this.#tokens >= 1 && this.#waiting.length > 0) {
-      this.#tokens--;
+    while (this.#waiting.length > 0 && this.#tokens.take()) {
+      this.#places.give();
       this.#waiting.shift()!();
     }
     if (this.#waiting.length > 0) this.#schedule();

@@ -153,7 +153,6 @@ describe('dont_namespace', () => {
 
 describe('keys of later issues', () => {
   it.each([
-    ['workers = 2', 'workers'],
     ['log_transfers = "file"', 'log_transfers'],
     ['log_format = "text"', 'log_format'],
     [moduleText('queue = 5'), 'module[0].queue'],

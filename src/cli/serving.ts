@@ -1,0 +1,115 @@
+/** One event loop that serves: its sockets, its sessions, its configuration. The main thread has one when it serves alone, else each worker. */
+
+import type { CompressionTools } from '../compress/choose.ts';
+import type { Config } from '../config/config.ts';
+import type { OnClient } from '../listener/proxy.ts';
+import { SocketTransport } from '../listener/socket-transport.ts';
+import { type InheritedDescriptor, type Listener, listenSockets, type TcpAddress } from '../listener/tcp.ts';
+import { TlsConnection } from '../listener/tls.ts';
+import type { Logger } from '../observe/log.ts';
+import { SessionRegistry } from '../observe/session-registry.ts';
+import type { KeysOf, ListenerKeys } from './listener-keys.ts';
+import { clientsOf } from './proxied.ts';
+import { RunningSessions, type Service } from './running-sessions.ts';
+import { type HostTables, type ServedConfig, servedModules } from './served-modules.ts';
+import { Services } from './services.ts';
+import { boundsOver, type SharedBounds, type SharedState } from './shared-state.ts';
+
+/** What the main thread always knows of a worker. Plain data. */
+export interface Pulse {
+  readonly worker: number;
+  /** Bytes sent to all clients since the worker started. */
+  readonly bytesSent: number;
+}
+
+/** What a new configuration needs beside itself. */
+export interface Tables extends HostTables {
+  readonly lz4: CompressionTools['lz4'];
+}
+
+export interface ServingOptions {
+  /** This worker's number. */
+  readonly worker: number;
+  readonly state: SharedState;
+  readonly logger: Logger;
+  readonly limits: Config['limits'];
+}
+
+/** One per thread that serves. */
+export class Serving {
+  readonly sessions = new RunningSessions();
+  /** What monitoring is told of the sessions. */
+  readonly registry = new SessionRegistry();
+  readonly #options: ServingOptions;
+  readonly #services: Services;
+  readonly #listeners: Listener[] = [];
+  #bounds: SharedBounds;
+
+  constructor(options: ServingOptions) {
+    const { state, worker, limits } = options;
+    this.#options = options;
+    this.#bounds = boundsOver(state, worker, limits);
+    this.#services = new Services(limits, this.#bounds);
+  }
+
+  /** From here on sessions begin with this configuration; those that run keep theirs. */
+  apply(config: ServedConfig & Pick<Config, 'motd'>, tables: Tables): void {
+    const { limits, motd } = config;
+    const { state, worker, logger } = this.#options;
+    this.#bounds = boundsOver(state, worker, limits);
+    this.#services.use(limits, this.#bounds);
+    const { compression, logBudget } = this.#bounds;
+    const daemon = {
+      modules: servedModules(config, tables),
+      limits,
+      motd,
+      compression: { limiter: compression, lz4: tables.lz4 },
+      logger,
+      logBudget,
+      registry: this.registry,
+    };
+    this.#bounds.accepts.open();
+    this.sessions.open(daemon, this.#bounds);
+  }
+
+  /**
+   * Accepts connections on a socket; they wait for the first `apply`.
+   * @param keys asked for each connection; their kind never changes.
+   * @throws ConfigError naming the address or the descriptor.
+   */
+  async listen(place: TcpAddress | InheritedDescriptor, keys: () => ListenerKeys): Promise<Listener> {
+    const listener = await this.#listen(place, keys);
+    this.#listeners.push(listener);
+    return listener;
+  }
+
+  #listen(place: TcpAddress | InheritedDescriptor, keys: () => ListenerKeys): Promise<Listener> {
+    const { sessions } = this;
+    const services = this.#services;
+    const listenFor = (onClient: OnClient): Promise<Listener> =>
+      listenSockets(place, clientsOf(keys(), sessions, this.#options.limits, onClient));
+    const listen = (service: Service<SocketTransport>): Promise<Listener> =>
+      listenFor((socket, peer) => sessions.start(new SocketTransport(socket, peer), service));
+    switch (keys().kind) {
+      case 'rsyncd':
+        return listen(services.plain());
+      case 'anon_ssh':
+      case 'authorized_ssh':
+        return listen(services.ssh(keys as () => KeysOf<'anon_ssh' | 'authorized_ssh'>));
+      case 'tls': {
+        const service = services.tls(keys as () => KeysOf<'tls'>);
+        return listenFor((socket, peer) => sessions.start(new TlsConnection(socket, peer), service));
+      }
+    }
+  }
+
+  pulse(): Pulse {
+    return { worker: this.#options.worker, bytesSent: this.sessions.bytesSent };
+  }
+
+  /** Accepts no more. Sessions go on. */
+  async close(): Promise<void> {
+    this.#bounds.accepts.close();
+    for (const listener of this.#listeners.splice(0)) await listener.close();
+  }
+}

@@ -1,0 +1,67 @@
+/** The bounds that hold for the process as a whole: their shared memory, made once, and how each worker counts against it. */
+
+import { Limiter } from '../compress/limiter.ts';
+import type { Limits } from '../limits.ts';
+import { Admission } from '../listener/admission.ts';
+import { FairAccept } from '../listener/fair-accept.ts';
+import { KexGate } from '../listener/ssh/kex-gate.ts';
+import { Penalties } from '../listener/ssh/penalties.ts';
+import { LogBudget } from '../observe/session-log.ts';
+import { MAX_WORKERS, monotonicMs, type SharedArea } from '../shared.ts';
+
+const SIZES = {
+  admission: Admission.BYTES,
+  compression: Limiter.BYTES,
+  logBudget: LogBudget.BYTES,
+  sshKex: KexGate.BYTES,
+  sshPenalties: Penalties.BYTES,
+  tlsHandshakes: KexGate.BYTES,
+  accepts: FairAccept.BYTES,
+} as const;
+
+type Part = keyof typeof SIZES;
+
+/** One piece of memory for each bound; what a worker gets when it starts. */
+export type SharedState = Readonly<Record<Part, SharedArrayBuffer>>;
+
+/** The main thread's number when workers serve: it holds locks, and counts nothing. */
+export const SUPERVISOR = MAX_WORKERS;
+
+/** For one process. */
+export function newSharedState(): SharedState {
+  const parts = Object.entries(SIZES).map(([part, bytes]) => [part, new SharedArrayBuffer(bytes)]);
+  return Object.fromEntries(parts) as SharedState;
+}
+
+/** The bounds as one worker meets them. */
+export interface SharedBounds {
+  readonly admission: Admission;
+  readonly compression: Limiter;
+  readonly logBudget: LogBudget;
+  readonly sshKex: KexGate;
+  readonly sshPenalties: Penalties;
+  readonly tlsHandshakes: KexGate;
+  readonly accepts: FairAccept;
+}
+
+/** Over the same memory there may be several for one worker, with different limits: sessions keep those that they began with. */
+export function boundsOver(state: SharedState, worker: number, limits: Limits): SharedBounds {
+  const area = (part: Part): SharedArea => ({ memory: state[part], worker });
+  // Each connection that waits for TLS is in a handshake: admission has counted it.
+  const { tlsHandshakesPerSecond, handshakes } = limits;
+  const tlsLimits = { sshKexPerSecond: tlsHandshakesPerSecond, sshKexWaiting: handshakes };
+  return {
+    admission: new Admission(limits, Math.random, area('admission')),
+    compression: new Limiter(limits.compressionJobs, area('compression')),
+    logBudget: new LogBudget(limits, monotonicMs, area('logBudget')),
+    sshKex: new KexGate(limits, area('sshKex')),
+    sshPenalties: new Penalties(limits, monotonicMs, area('sshPenalties')),
+    tlsHandshakes: new KexGate(tlsLimits, area('tlsHandshakes')),
+    accepts: new FairAccept(area('accepts')),
+  };
+}
+
+/** Gives back everything that a dead worker held. */
+export function forgetWorker(bounds: SharedBounds, worker: number): void {
+  for (const bound of Object.values(bounds) as { forget(worker: number): void }[]) bound.forget(worker);
+}

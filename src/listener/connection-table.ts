@@ -1,0 +1,176 @@
+/**
+ * The open connections of the whole process, one row each in memory that all workers share; admission.ts asks it.
+ *
+ * Every count is a walk over the rows: with the default of 512 connections that takes a microsecond, and there is no
+ * counter that could go astray when a worker dies, only rows that are swept.
+ */
+
+import { createHash } from 'node:crypto';
+import { privateArea, type SharedArea, SharedLock } from '../shared.ts';
+import type { AddressKey } from './address-key.ts';
+
+/** What `max_connections` can be at most. Rows that were never used cost no memory. */
+const MAX_ROWS = 65_535;
+
+/** Int32 columns of a row. */
+const COLUMNS = ['owner', 'stage', 'family', 'high', 'low', 'moduleHigh', 'moduleLow'] as const;
+type Column = (typeof COLUMNS)[number];
+
+const LOCK_AT = 0;
+const USED_AT = 4;
+const ROWS_AT = 8;
+
+/** Values of the column `stage`. */
+const STAGE = { HANDSHAKE: 1, SERVED: 2, IN_MODULE: 3 } as const;
+
+/** What there is, for one newcomer. */
+export interface Census {
+  readonly connections: number;
+  readonly handshakes: number;
+  /** Connections of its IPv4 address or IPv6 /64. */
+  readonly ofAddress: number;
+  /** Connections of its IPv4 /24 or IPv6 /48. */
+  readonly ofNetwork: number;
+}
+
+/** One for each worker, all over the same memory. */
+export class ConnectionTable {
+  static readonly BYTES = ROWS_AT + 4 * COLUMNS.length * MAX_ROWS;
+  readonly #lock: SharedLock;
+  /** Rows before this one may be in use. */
+  readonly #used: Int32Array;
+  readonly #columns: Readonly<Record<Column, Int32Array>>;
+  readonly #owner: number;
+  readonly #modules = new Map<string, ModuleKey>();
+
+  constructor(area: SharedArea = privateArea(ConnectionTable.BYTES)) {
+    const { memory, worker } = area;
+    this.#lock = new SharedLock(area, LOCK_AT);
+    this.#used = new Int32Array(memory, USED_AT, 1);
+    this.#columns = Object.fromEntries(
+      COLUMNS.map((name, index) => [name, new Int32Array(memory, ROWS_AT + 4 * index * MAX_ROWS, MAX_ROWS)]),
+    ) as Record<Column, Int32Array>;
+    this.#owner = worker + 1;
+  }
+
+  /**
+   * Adds a connection in its handshake when `admits` says so about those that there are.
+   * @returns its row; null when it was not admitted.
+   */
+  add(key: AddressKey | null, admits: (census: Census) => boolean): number | null {
+    return this.#lock.run(() => {
+      if (!admits(this.#count(key))) return null;
+      const { owner, stage, family, high, low } = this.#columns;
+      const free = owner.indexOf(0);
+      if (free < 0) return null;
+      this.#used[0] = Math.max(this.#used[0]!, free + 1);
+      stage[free] = STAGE.HANDSHAKE;
+      family[free] = key?.family ?? 0;
+      high[free] = key?.high ?? 0;
+      low[free] = key?.low ?? 0;
+      owner[free] = this.#owner;
+      return free;
+    });
+  }
+
+  remove(row: number): void {
+    this.#lock.run(() => this.#clear(row));
+  }
+
+  /** The handshake is over. */
+  serve(row: number): void {
+    this.#lock.run(() => {
+      this.#columns.stage[row] = STAGE.SERVED;
+    });
+  }
+
+  /** Gives a connection its place in a module; false when `max` others, 0 for any number, have one already. */
+  enter(row: number, moduleName: string, max: number): boolean {
+    const key = this.#moduleKey(moduleName);
+    return this.#lock.run(() => {
+      if (max > 0 && this.#countIn(key) >= max) return false;
+      const { stage, moduleHigh, moduleLow } = this.#columns;
+      moduleHigh[row] = key.high;
+      moduleLow[row] = key.low;
+      stage[row] = STAGE.IN_MODULE;
+      return true;
+    });
+  }
+
+  /** Connections that have a place in a module. */
+  countIn(moduleName: string): number {
+    const key = this.#moduleKey(moduleName);
+    return this.#lock.run(() => this.#countIn(key));
+  }
+
+  /** Connections of all workers. */
+  census(): Census {
+    return this.#lock.run(() => this.#count(null));
+  }
+
+  /** Sweeps out the connections of a dead worker. @returns how many. */
+  forget(worker: number): number {
+    this.#lock.forget(worker);
+    return this.#lock.run(() => {
+      const { owner } = this.#columns;
+      let count = 0;
+      for (let row = this.#used[0]! - 1; row >= 0; row--) {
+        if (owner[row] !== worker + 1) continue;
+        this.#clear(row);
+        count++;
+      }
+      return count;
+    });
+  }
+
+  #clear(row: number): void {
+    const { owner } = this.#columns;
+    owner[row] = 0;
+    let used = this.#used[0]!;
+    while (used > 0 && owner[used - 1] === 0) used--;
+    this.#used[0] = used;
+  }
+
+  #count(key: AddressKey | null): Census {
+    const { owner, stage, family, high, low } = this.#columns;
+    const used = this.#used[0]!;
+    const networkOf = key?.family === 6 ? 0xffff_0000 : 0;
+    const highOfNetwork = key?.family === 4 ? 0xffff_ff00 : 0xffff_ffff;
+    let [connections, handshakes, ofAddress, ofNetwork] = [0, 0, 0, 0];
+    for (let row = 0; row < used; row++) {
+      if (owner[row] === 0) continue;
+      connections++;
+      if (stage[row] === STAGE.HANDSHAKE) handshakes++;
+      if (key === null || family[row] !== key.family) continue;
+      if (high[row] === key.high && low[row] === key.low) ofAddress++;
+      if (((high[row]! ^ key.high) & highOfNetwork) === 0 && ((low[row]! ^ key.low) & networkOf) === 0) ofNetwork++;
+    }
+    return { connections, handshakes, ofAddress, ofNetwork };
+  }
+
+  #countIn(key: ModuleKey): number {
+    const { owner, stage, moduleHigh, moduleLow } = this.#columns;
+    const used = this.#used[0]!;
+    let count = 0;
+    for (let row = 0; row < used; row++) {
+      const isIn = owner[row] !== 0 && stage[row] === STAGE.IN_MODULE;
+      if (isIn && moduleHigh[row] === key.high && moduleLow[row] === key.low) count++;
+    }
+    return count;
+  }
+
+  #moduleKey(name: string): ModuleKey {
+    const known = this.#modules.get(name);
+    if (known !== undefined) return known;
+    // 64 bits of a hash: module names are the operator's, and workers that read a new configuration at different times must agree.
+    const digest = createHash('sha256').update(name).digest();
+    const key = { high: digest.readInt32LE(0), low: digest.readInt32LE(4) };
+    this.#modules.set(name, key);
+    return key;
+  }
+}
+
+interface ModuleKey {
+  readonly high: number;
+  readonly low: number;
+}
