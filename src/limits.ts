@@ -151,6 +151,8 @@ export interface Limits {
   logLinesPerSession: number;
   /** Log lines about all sessions in one second (B-26b); the rest is counted. */
   logLinesPerSecond: number;
+  /** Files that log_transfers = "file" logs in one second, by each worker (B-26b); the rest is counted. About 300 bytes each. */
+  logFilesPerSecond: number;
   /** SSH: what a client does without a person, each: accept to its key exchange, and login to its exec (B-27). Then `authMs` for the login. */
   sshLoginMs: number;
   /** SSH: one packet with its length field and tag (RFC 4253 6.1, B-31). Clients send at most 33 KiB. */
@@ -273,6 +275,7 @@ export const DEFAULT_LIMITS: Readonly<Limits> = Object.freeze({
   motdBytes: 64 * KIB,
   logLinesPerSession: 50,
   logLinesPerSecond: 200,
+  logFilesPerSecond: 2000,
   sshLoginMs: 10 * SECOND,
   sshPacketBytes: 35_000,
   sshWindowBytes: MIB,

@@ -19,6 +19,7 @@ import { remoteShellPeer, StdioTransport } from '../listener/stdio-transport.ts'
 import { createLogger } from '../observe/log.ts';
 import { LogBudget } from '../observe/session-log.ts';
 import { SessionRegistry } from '../observe/session-registry.ts';
+import { TransferLog } from '../observe/transfer-log.ts';
 import { assertReadOnly } from '../sandbox/verify.ts';
 import { runOnlySession } from '../session/session.ts';
 import { runShellSession, SHELL_LIMITS, type ShellRequest } from '../session/shell-session.ts';
@@ -106,7 +107,17 @@ export async function runShellDaemon(config: Config, connection: string | null):
   if (ticket instanceof AdmissionRefusal) throw new Bug('no place for the only session');
   const compression = await compressionTools(limits);
   const logBudget = new LogBudget(limits);
-  const daemon = { modules, limits, motd, compression, logger, logBudget, registry: new SessionRegistry() };
+  const transferLog = new TransferLog(limits);
+  const daemon = {
+    modules,
+    limits,
+    motd,
+    compression,
+    logger,
+    logBudget,
+    registry: new SessionRegistry(),
+    transferLog,
+  };
   const exit = await runOnlySession(transport, daemon, ticket);
   await logger.flushed(LOG_FLUSH_MS);
   return exit;

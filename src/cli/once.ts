@@ -15,6 +15,7 @@ import { type Listener, listenFd, listenTcp, listenUnix, type OnConnection } fro
 import { createLogger, type RootLogger } from '../observe/log.ts';
 import { LogBudget, type SessionRecord } from '../observe/session-log.ts';
 import { SessionRegistry } from '../observe/session-registry.ts';
+import { TransferLog } from '../observe/transfer-log.ts';
 import { assertReadOnly } from '../sandbox/verify.ts';
 import type { Daemon } from '../session/session.ts';
 import { type OnceStart, prepareOnce } from './once-stage.ts';
@@ -104,6 +105,7 @@ async function onceDaemon(config: Config, logger: RootLogger): Promise<Daemon> {
     logger,
     logBudget: new LogBudget(limits),
     registry: new SessionRegistry(),
+    transferLog: new TransferLog(limits),
   };
 }
 

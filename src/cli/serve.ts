@@ -35,6 +35,7 @@ export async function serve(start: Start, entry: URL): Promise<number> {
   const logger = createLogger({
     level: config.logLevel,
     isTerminal: process.stderr.isTTY,
+    isText: config.logFormat === 'text',
     journald: environment.JOURNAL_STREAM !== undefined,
   });
   endOnException(logger);

@@ -69,6 +69,8 @@ function servedModule(
     openNoatime: module.openNoatime,
     xattrs: module.xattrs ? xattrs : null,
     dontCompress: module.dontCompress,
+    logTransfers: module.logTransfers,
+    logSample: module.logSample,
     listing: {
       name: module.name,
       filter: new DaemonFilter(module.rules, limits),

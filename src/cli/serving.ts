@@ -8,6 +8,7 @@ import { type InheritedDescriptor, type Listener, listenSockets, type TcpAddress
 import { TlsConnection } from '../listener/tls.ts';
 import type { Logger } from '../observe/log.ts';
 import { SessionRegistry } from '../observe/session-registry.ts';
+import { TransferLog } from '../observe/transfer-log.ts';
 import type { KeysOf, ListenerKeys } from './listener-keys.ts';
 import { clientsOf } from './proxied.ts';
 import { RunningSessions, type Service } from './running-sessions.ts';
@@ -67,6 +68,7 @@ export class Serving {
       logger,
       logBudget,
       registry: this.registry,
+      transferLog: new TransferLog(limits),
     };
     this.#bounds.accepts.open();
     this.sessions.open(daemon, this.#bounds);

@@ -1,12 +1,12 @@
 /** The checked, frozen configuration: what main.ts and serve.ts hand to the layers below. load.ts makes it. */
 import type { DaemonFilterRules } from '../filter/daemon.ts';
 import type { Limits } from '../limits.ts';
+import type { LogTransfers } from '../observe/transfer-log.ts';
 import type { AccessList } from './acl.ts';
 import type { FileRecord } from './file-record.ts';
 import type { ListenAddress } from './listen-address.ts';
 
 export type LogLevel = 'error' | 'warn' | 'info' | 'debug';
-export type LogTransfers = 'off' | 'session';
 export type AuthDigest = 'sha512' | 'sha256' | 'sha1' | 'md5' | 'md4';
 
 /** Login of a module. Passwords stay behind a function so that no dump of the configuration shows them. */
@@ -49,6 +49,8 @@ export interface ModuleConfig {
   /** Name patterns sent uncompressed; null: the built-in list. */
   readonly dontCompress: readonly string[] | null;
   readonly logTransfers: LogTransfers;
+  /** Share of files that log_transfers = "file" logs, 0 to 1. */
+  readonly logSample: number;
 }
 
 /** What a listener of each kind needs beside its address; names of files are absolute, and the files were not looked at. */
@@ -86,6 +88,7 @@ export interface Config {
   readonly workers: number;
   readonly logLevel: LogLevel;
   readonly logTransfers: LogTransfers;
+  readonly logFormat: 'json' | 'text';
   /** Defaults with [limits], max_connections and max_connections_per_address applied. */
   readonly limits: Readonly<Limits>;
   /** Root gets no root directory of its own, only Landlock and seccomp. */

@@ -3,9 +3,10 @@ import { resolve } from 'node:path';
 import { ConfigError } from '../errors.ts';
 import { DaemonFilter, type DaemonFilterRules, patternsOfFile } from '../filter/daemon.ts';
 import { DEFAULT_LIMITS } from '../limits.ts';
+import type { LogTransfers } from '../observe/transfer-log.ts';
 import { type AccessList, parseAcl, parseHostLists } from './acl.ts';
 import { parseChmod } from './chmod.ts';
-import type { LoadContext, LogTransfers, ModuleAuth, ModuleConfig } from './config.ts';
+import type { LoadContext, ModuleAuth, ModuleConfig } from './config.ts';
 import { checkDirectory, MAX_FILE_BYTES, readSmallFile } from './files.ts';
 import { NOT_SUPPORTED_YET } from './not-yet.ts';
 import { type Checked, MODULE_KEYS } from './schema.ts';
@@ -199,7 +200,8 @@ export function loadModule(at: ModuleSurroundings, section: Section): ModuleConf
     openNoatime: values.open_noatime,
     xattrs: values.xattrs,
     dontCompress: values.dont_compress,
-    logTransfers: (values.log_transfers ?? at.logTransfers) as LogTransfers,
+    logTransfers: values.log_transfers ?? at.logTransfers,
+    logSample: values.log_sample,
   };
 }
 

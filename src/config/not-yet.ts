@@ -12,15 +12,6 @@ export const NOT_SUPPORTED_YET: {
   readonly global: readonly NotYet<keyof typeof GLOBAL_KEYS>[];
   readonly module: readonly NotYet<keyof typeof MODULE_KEYS>[];
 } = {
-  global: [
-    { key: 'log_transfers', value: 'file' },
-    { key: 'log_format', value: 'text' },
-  ],
-  module: [
-    { key: 'queue' },
-    { key: 'log_transfers', value: 'file' },
-    { key: 'file_list_cache' },
-    { key: 'generation_file' },
-    { key: 'log_sample' },
-  ],
+  global: [],
+  module: [{ key: 'queue' }, { key: 'file_list_cache' }, { key: 'generation_file' }],
 };

@@ -63,7 +63,7 @@ function openNoatime(value: string): Outcome {
 
 function transferLogging(value: string): Outcome {
   return parseBoolean(value)
-    ? { letter: 'W', text: 'ignored: one line is logged for each session, none for each file' }
+    ? { letter: 'D', text: 'log_transfers', keys: { log_transfers: 'file' } }
     : { letter: 'D', text: 'one line is logged for each session, none for each file' };
 }
 

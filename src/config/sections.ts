@@ -2,7 +2,7 @@
 import { dirname, resolve } from 'node:path';
 import { ConfigError } from '../errors.ts';
 import { DEFAULT_LIMITS, type Limits } from '../limits.ts';
-import type { Config, ConfigFlags, LoadContext, LogTransfers } from './config.ts';
+import type { Config, ConfigFlags, LoadContext } from './config.ts';
 import { checkDirectory, readMotd } from './files.ts';
 import { loadListeners } from './listeners.ts';
 import { loadModule, type ModuleSurroundings, refuseDuplicateNames } from './module.ts';
@@ -113,7 +113,7 @@ export function loadSections(source: Source, sections: Sections, settings: LoadS
     warn,
     baseDir: file === null ? resolve(context.directory ?? '.') : dirname(resolve(file)),
     timeoutSec: global.timeout,
-    logTransfers: global.log_transfers as LogTransfers,
+    logTransfers: global.log_transfers,
   };
   const { listeners, monitoring } = loadListeners({ source, baseDir: at.baseDir, context }, sections.listeners, flags);
   if (global.dont_namespace && listeners.some(({ kind }) => kind !== 'authorized_ssh')) {
@@ -136,6 +136,7 @@ export function loadSections(source: Source, sections: Sections, settings: LoadS
     workers: global.workers,
     logLevel: global.log_level,
     logTransfers: at.logTransfers,
+    logFormat: global.log_format,
     limits,
     dontNamespace: global.dont_namespace,
     warnings,

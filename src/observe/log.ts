@@ -6,6 +6,7 @@
 
 import { type LoggerOptions, pino } from 'pino';
 import { escapeControls, escapeJsonControls } from './escape.ts';
+import { textLines } from './text-format.ts';
 
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal';
 
@@ -51,6 +52,8 @@ export interface LogOptions {
   fd?: number;
   /** Readable lines instead of JSON. */
   isTerminal?: boolean;
+  /** Lines of rsyncd's log instead of either. */
+  isText?: boolean;
   /** `<N>` in front of each line, for a destination that the journal reads. */
   journald?: boolean;
 }
@@ -120,10 +123,15 @@ class LogDestination {
   #broken = false;
   #reportDrops: (lines: number) => void = () => {};
 
-  constructor({ fd = 2, isTerminal = false, journald = false }: LogOptions) {
+  constructor({ fd = 2, isTerminal = false, isText = false, journald = false }: LogOptions) {
     this.#stream = pino.destination({ fd, sync: false, minLength: 0, maxLength: MAX_QUEUED_BYTES });
-    const format = isTerminal ? terminalLine : escapeJsonControls;
-    this.#format = journald ? (line) => `<${syslogLevel(line)}>${format(line)}` : format;
+    const format = isText ? textLines : (line: string) => [isTerminal ? terminalLine(line) : escapeJsonControls(line)];
+    this.#format = (line) => {
+      const priority = journald ? `<${syslogLevel(line)}>` : '';
+      return format(line)
+        .map((one) => priority + one)
+        .join('');
+    };
     this.#stream.on('write', (bytes: number) => {
       this.#pendingBytes -= bytes;
     });

@@ -18,6 +18,8 @@ export interface SessionRecord {
   files: number;
   bytesSent: number;
   bytesReceived: number;
+  /** Bytes in the files that were listed; null before the list. */
+  totalSize: number | null;
   seconds: number;
   /** `ok`, or the code of the error that ended it (errors.ts). */
   outcome: string;

@@ -77,7 +77,6 @@ export async function requestModule(
     return null;
   }
   const module = findModule(request.name, context);
-  record.module = module.name;
   if (!context.ticket.enterModule(module.name, module.maxConnections)) throw tooManyConnections(module.maxConnections);
   if (module.authentication !== null) {
     watchdog.enter({ name: 'the login', totalMs: limits.authMs, totalLimit: 'authMs', idleMs: 0 });
@@ -91,9 +90,10 @@ export async function requestModule(
 }
 
 /** SECURITY: a module that a client may not use and that is not listed answers exactly like one that does not exist. */
-function findModule(name: Buffer, { modules, peer }: ConnectContext): ServedModule {
+function findModule(name: Buffer, { modules, peer, record }: ConnectContext): ServedModule {
   const module = modules.find((candidate) => name.equals(Buffer.from(candidate.name)));
   if (module === undefined) throw unknownModule(name);
+  record.module = module.name;
   if (module.allows(peer.address)) return module;
   throw module.isListed ? accessDenied(module.name, peer.address) : unknownModule(name);
 }

@@ -8,8 +8,9 @@ import { escapeControls } from '../observe/escape.ts';
 import type { Logger } from '../observe/log.ts';
 import { createSessionLogger, type LogBudget, type SessionLogger, type SessionRecord } from '../observe/session-log.ts';
 import type { LiveSession, ProgressView, SessionRegistry, SessionView } from '../observe/session-registry.ts';
+import type { TransferLog } from '../observe/transfer-log.ts';
 import type { ServerOptions } from '../options/server-options.ts';
-import type { TransferProgress } from '../transfer/progress.ts';
+import type { SentFile, TransferProgress } from '../transfer/progress.ts';
 import { closeModuleRoot } from '../vfs/open-root.ts';
 import { ClientExit } from '../wire/demux.ts';
 import { ClientMessages } from '../wire/messages.ts';
@@ -36,6 +37,7 @@ export interface Daemon {
   readonly logger: Logger;
   readonly logBudget: LogBudget;
   readonly registry: SessionRegistry;
+  readonly transferLog: TransferLog;
   /** Absent where every client that may log in is let in. */
   readonly onLogin?: LoginJudge;
   /** Called with what became of each session, when its connection is closed. */
@@ -187,14 +189,20 @@ class Session implements LiveSession, Sheddable {
       limits: this.#daemon.limits,
       compressionTools: this.#daemon.compression,
       idleMs: timeoutSec * 1000,
-      onFileSent: () => {
-        this.#record.files++;
-      },
+      onFileSent: (file) => this.#fileSent(module, file),
       onProgress: (progress) => {
         this.#progress = progress;
       },
     });
     this.#record.exit = transferExit(messages);
+  }
+
+  #fileSent({ name: module, logTransfers, logSample }: ServedModule, file: SentFile): void {
+    this.#record.files++;
+    if (logTransfers !== 'file') return;
+    const { logger, transferLog } = this.#daemon;
+    const { peer, port, user } = this.#record;
+    transferLog.fileSent(logger, { peer, port, module, ...(user !== null && { user }) }, logSample, file);
   }
 
   /** From here on texts travel as messages. */
@@ -270,9 +278,16 @@ class Session implements LiveSession, Sheddable {
     this.#record.bytesSent = this.#writer.bytesWritten;
     this.#record.bytesReceived = this.#reader.bytesRead;
     this.#record.seconds = (performance.now() - this.#startedMs) / 1000;
-    if (this.#progress !== null) this.#daemon.registry.phaseEnded('the file list', this.#progress.listMs);
-    this.#daemon.registry.end(this, this.#record);
-    this.#logger.end(this.#record);
+    const { registry, modules } = this.#daemon;
+    if (this.#progress !== null) {
+      this.#record.totalSize = this.#progress.listedBytes;
+      registry.phaseEnded('the file list', this.#progress.listMs);
+    }
+    registry.end(this, this.#record);
+    const { module, outcome } = this.#record;
+    const isUnlogged = modules.some(({ name, logTransfers }) => name === module && logTransfers === 'off');
+    // What goes wrong is no transfer, and always in the log.
+    if (!isUnlogged || outcome !== 'ok') this.#logger.end(this.#record);
     this.#daemon.onEnd?.(this.#record);
   }
 }
@@ -294,6 +309,7 @@ export function emptyRecord(peer: string, port: number): SessionRecord {
     files: 0,
     bytesSent: 0,
     bytesReceived: 0,
+    totalSize: null,
     seconds: 0,
     outcome: 'ok',
     exit: EXIT.OK,

@@ -10,6 +10,7 @@ import { loadConfig } from '../../src/config/load.ts';
 import type { Logger } from '../../src/observe/log.ts';
 import { LogBudget, type SessionRecord } from '../../src/observe/session-log.ts';
 import { SessionRegistry } from '../../src/observe/session-registry.ts';
+import { TransferLog } from '../../src/observe/transfer-log.ts';
 import { type Daemon, runSession } from '../../src/session/session.ts';
 import { toToml } from '../helpers/module-spec.ts';
 import { makeTree } from '../helpers/tree.ts';
@@ -50,6 +51,7 @@ export async function sessionPlayer(dir: string): Promise<PlaySession> {
       ...{ modules, compression, logger, limits: config.limits, motd: null },
       logBudget: new LogBudget(config.limits),
       registry: new SessionRegistry(),
+    transferLog: new TransferLog(limits),
       onEnd: (record) => {
         ended = record;
       },

@@ -1,4 +1,4 @@
-/** The SSH and TLS clients and tools that interop tests drive: found, installed where that is possible, or loudly missing. */
+/** The clients and tools besides rsync that interop and system tests drive: found, installed where that is possible, or loudly missing. */
 
 import { spawnSync } from 'node:child_process';
 import { missing } from '../setup/clients.ts';
@@ -13,6 +13,9 @@ const PACKAGES = {
   'ssh-audit': 'ssh-audit',
   openssl: 'openssl',
   'rsync-ssl': 'rsync',
+  'fail2ban-regex': 'fail2ban',
+  mandoc: 'mandoc',
+  chromium: 'chromium',
 } as const;
 type Tool = keyof typeof PACKAGES;
 

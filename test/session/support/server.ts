@@ -147,6 +147,9 @@ export class Server {
   #addLine(line: string): void {
     this.#lines.push(line);
     if (line.startsWith('{')) this.#logged.push(JSON.parse(line) as LogLine);
+    // With log_format = "text", the address is all that a test needs of a line.
+    const address = /^\d{4}\/\S+ \S+ \[\d+\] listening address=(\S+)/.exec(line)?.[1];
+    if (address !== undefined) this.#logged.push({ msg: 'listening', address });
     this.#notify();
   }
 

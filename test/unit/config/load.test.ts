@@ -153,13 +153,9 @@ describe('dont_namespace', () => {
 
 describe('keys of later issues', () => {
   it.each([
-    ['log_transfers = "file"', 'log_transfers'],
-    ['log_format = "text"', 'log_format'],
     [moduleText('queue = 5'), 'module[0].queue'],
-    [moduleText('log_transfers = "file"'), 'module[0].log_transfers'],
     [moduleText('file_list_cache = "30s"'), 'module[0].file_list_cache'],
     [moduleText('generation_file = "g"'), 'module[0].generation_file'],
-    [moduleText('log_sample = 0.5'), 'module[0].log_sample'],
   ])('are refused, not ignored: %j', (text, path) => {
     const problem = refusal(() => load(text));
     expect(problem).toContain('is not supported by this build yet');

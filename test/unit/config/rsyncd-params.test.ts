@@ -41,7 +41,7 @@ const MODULE_ROWS: readonly Row[] = [
   ['syslog facility', 'local5', 'W', {}],
   ['syslog tag', 'rsyncd.%RSYNC_USER_NAME%', 'W', {}],
   ['max verbosity', '3', 'W', {}],
-  ['transfer logging', 'yes', 'W', {}],
+  ['transfer logging', 'yes', 'D', { log_transfers: 'file' }],
   ['transfer logging', 'no', 'D', {}],
   ['log format', '%h%o%f', 'W', {}],
   ['read only', 'yes', 'I', {}],

@@ -32,6 +32,7 @@ const RECORD: SessionRecord = {
   files: 3,
   bytesSent: 1000,
   bytesReceived: 200,
+  totalSize: null,
   seconds: 1.23456,
   outcome: 'ok',
   exit: 0,
