@@ -51,7 +51,7 @@ export async function sessionPlayer(dir: string): Promise<PlaySession> {
       ...{ modules, compression, logger, limits: config.limits, motd: null },
       logBudget: new LogBudget(config.limits),
       registry: new SessionRegistry(),
-    transferLog: new TransferLog(limits),
+      transferLog: new TransferLog(config.limits),
       onEnd: (record) => {
         ended = record;
       },

@@ -31,6 +31,7 @@ describe('a module', () => {
       xattrs: false,
       dontCompress: null,
       logTransfers: 'session',
+      logSample: 1,
     });
     expect(rules).toEqual({ filter: [], includeFrom: [], include: [], excludeFrom: [], exclude: [] });
     expect(access.allows('203.0.113.1')).toBe(true);
