@@ -7,8 +7,8 @@ export default defineConfig({
     root: import.meta.dirname,
     include: ['system/**/*.test.ts'],
     globalSetup: ['system/build.ts'],
-    testTimeout: 120_000,
-    hookTimeout: 300_000,
+    testTimeout: 240_000,
+    hookTimeout: 1_500_000,
     fileParallelism: false,
   },
 });

@@ -22,7 +22,7 @@ export interface TreeSummary {
 }
 
 /** The time of every entry: SOURCE_DATE_EPOCH of reproducible-builds.org where it is set. */
-function epochSec(): number {
+export function epochSec(): number {
   const given = process.env.SOURCE_DATE_EPOCH;
   return given !== undefined && /^\d{1,11}$/.test(given) ? Number(given) : DEFAULT_EPOCH_SEC;
 }
@@ -55,7 +55,20 @@ export function writeTree(
   }
 }
 
-/** Reads the tree back from disk. */
+/** The files and the empty directories below `top`, as `writeTree` takes them. */
+export function readTree(top: string): { files: Map<string, TreeFile>; emptyDirectories: string[] } {
+  const files = new Map<string, TreeFile>();
+  const emptyDirectories: string[] = [];
+  for (const path of pathsBelow(top)) {
+    const place = join(top, path);
+    const stat = lstatSync(place);
+    if (stat.isFile()) files.set(path, { bytes: readFileSync(place), isExecutable: (stat.mode & 0o100) !== 0 });
+    else if (readdirSync(place).length === 0) emptyDirectories.push(path);
+  }
+  return { files, emptyDirectories };
+}
+
+/** What is on disk now. */
 export function summarise(top: string): TreeSummary {
   const hash = createHash('sha256');
   let files = 0;

@@ -1,6 +1,7 @@
 /** The drop-in of --print-dropin: what of the host the systemd unit, which sees nothing but its minimal root, may read. */
 
 import type { Config, ModuleConfig } from '../config/config.ts';
+import { directoriesOf } from '../config/files.ts';
 import { ConfigError } from '../errors.ts';
 import { escapeControls } from '../observe/escape.ts';
 
@@ -24,7 +25,7 @@ const PLACE = '/etc/systemd/system/gokr-rsyncd.service.d/modules.conf';
  * @throws ConfigError for a module that would hide the daemon's own files, or whose path no unit file can hold.
  */
 export function dropinText(config: Config): string {
-  const paths = new Set(config.modules.map(boundPath));
+  const paths = new Set(config.modules.flatMap(boundPaths));
   if (config.modules.some((module) => !module.numericIds)) for (const table of NAME_TABLES) paths.add(table);
   return [
     `# What gokr-rsyncd may read. Written by: gokr-rsyncd --print-dropin > ${PLACE}`,
@@ -41,9 +42,16 @@ function needsHome(paths: ReadonlySet<string>): boolean {
   return [...paths].some((path) => HOMES.some((home) => `${path}/`.startsWith(home)));
 }
 
-function boundPath({ name, path }: ModuleConfig): string {
+/** A path that ends in a link needs more: a bind follows it once, and published snapshots move it. */
+function boundPaths(module: ModuleConfig): string[] {
+  const paths = directoriesOf(module.path);
+  for (const path of paths) refuseOwnPaths(module.name, path);
+  return paths;
+}
+
+function refuseOwnPaths(name: string, path: string): void {
   const hidden = OWN_PATHS.find((own) => path === '/' || own === path || own.startsWith(`${path}/`));
-  if (hidden === undefined) return path;
+  if (hidden === undefined) return;
   throw new ConfigError(
     `module ${JSON.stringify(name)}: ${path} cannot be bound over ${hidden} of the daemon's own root; bind it elsewhere by hand, as BindReadOnlyPaths=${path}:/modules/${name}, and say path = "/modules/${name}"`,
   );

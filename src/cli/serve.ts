@@ -6,11 +6,13 @@ import { formatListenAddress } from '../config/listen-address.ts';
 import { ConfigError, EXIT } from '../errors.ts';
 import { inheritedSockets } from '../listener/activation.ts';
 import { createLogger, type Logger, type RootLogger } from '../observe/log.ts';
+import type { ServiceNotifier } from '../observe/notify.ts';
 import { ownerWarning } from '../sandbox/user-namespace.ts';
 import { settleSandbox } from './guarantees.ts';
 import { keyFields, keyWarnings, type ListenerKeys } from './listener-keys.ts';
 import { type ListenerPlan, leftOut, type Place, planListeners, planMonitoring } from './listeners.ts';
 import { Monitor } from './monitor.ts';
+import { Reload } from './reload.ts';
 import { loadHostTables } from './served-modules.ts';
 import { connectServiceManager, statusText } from './service-manager.ts';
 import { endSignal, onReloadSignal } from './signals.ts';
@@ -24,7 +26,7 @@ const LOG_FLUSH_MS = 1000;
 const SHUTDOWN_GRACE_MS = 5000;
 
 /**
- * Serves until SIGTERM or SIGINT; SIGHUP reads authorized keys and certificates again.
+ * Serves until SIGTERM or SIGINT; SIGHUP reads the configuration again, and what it names.
  * @param entry the file that Node runs; workers run it as well.
  * @returns the exit code.
  * @throws ConfigError, SandboxError before anything is served, Bug when workers cannot be kept alive.
@@ -58,7 +60,7 @@ export async function serve(start: Start, entry: URL): Promise<number> {
     const guarantees = await settleSandbox(start, logger);
     await workers.start(config, tables, watched.length > 0);
     announce(workers.listeners, config, logger);
-    onReloadSignal(() => reloadKeys(workers, config, logger));
+    onReloadSignal(reloadFor(start, workers, logger, manager));
     const shown = workers.listeners.map(({ addressText, keys }) => ({ kind: keys.current.kind, address: addressText }));
     if (watched.length > 0) monitor.ready(() => workers.snapshot(), shown, guarantees);
     manager.ready(
@@ -104,6 +106,19 @@ function announce(listeners: readonly OpenListener[], config: Config, logger: Lo
     const fields = { address: addressText, listener: keys.current.kind, ...keyFields(keys.current) };
     logger.info(fields, 'listening');
   }
+}
+
+/** What SIGHUP does. */
+function reloadFor(start: Start, workers: Workers, logger: Logger, manager: ServiceNotifier): () => void {
+  const reload = new Reload(start.config, {
+    read: start.readAgain,
+    apply: (next, tables) => workers.apply(next, tables),
+    readKeys: (current) => reloadKeys(workers, current, logger),
+    logger,
+    manager,
+    ownRoot: start.outcome.ownRoot,
+  });
+  return () => reload.request();
 }
 
 /** Reads what may be read again. A file that is wrong changes nothing: the daemon goes on with what it has. */

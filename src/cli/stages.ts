@@ -8,6 +8,7 @@ import { resolve } from 'node:path';
 import type { Config, ConfigFlags, LoadContext } from '../config/config.ts';
 import { isSocketFd } from '../config/descriptors.ts';
 import { FileRecord, type FileRecordJson } from '../config/file-record.ts';
+import { directoriesOf } from '../config/files.ts';
 import type { ListenAddress } from '../config/listen-address.ts';
 import { readConfig } from '../config/load.ts';
 import { inheritedSockets } from '../listener/activation.ts';
@@ -67,6 +68,8 @@ export interface Start {
   readonly notifyFd: number | null;
   /** Whether a guarantee that does not hold keeps us from serving. */
   readonly strict: boolean;
+  /** Reads the configuration again, as far as this stage sees its files. @throws ConfigError. */
+  readonly readAgain: () => Config;
 }
 
 /** From one stage to the next. */
@@ -98,7 +101,8 @@ export async function prepareStart(request: StartRequest): Promise<Start> {
   // SECURITY: a root behind a stranger's link is refused now, not when the first client comes (CVE-2026-53784).
   for (const { path } of config.modules) closeModuleRoot(openRoot(config, path));
   const { strict } = request;
-  const first = { config, context, environment, sockets: null, spares: [], notifyFd: null, strict };
+  const readAgain = () => request.load(request.context);
+  const first = { config, context, environment, sockets: null, spares: [], notifyFd: null, strict, readAgain };
   if (isService(environment) && process.geteuid?.() !== 0) {
     return { ...first, outcome: unconfined(), confinedBy: 'somebody else' };
   }
@@ -125,7 +129,8 @@ function secondStage({ outcome, message }: Handed, environment: Environment): Om
   const { flags, context: former, record, sockets, spares, notifyFd } = message as Message;
   const context = { ...former, record: new FileRecord(record) };
   const config = readConfig(flags, null, context);
-  return { config, context, environment, outcome, confinedBy: 'ourselves', sockets, spares, notifyFd };
+  const readAgain = () => readConfig(flags, null, former);
+  return { config, context, environment, outcome, confinedBy: 'ourselves', sockets, spares, notifyFd, readAgain };
 }
 
 type FirstStage = Pick<Start, 'config' | 'environment'> & {
@@ -157,7 +162,7 @@ async function firstStage(kernel: Kernel, request: StartRequest, first: FirstSta
     ...(notifyFd === null ? [] : [notifyFd]),
   ];
   const descriptors = [...inherited, ...opened];
-  const outcome = confine(kernel, { ...confinementOf(config), descriptors, environment, message });
+  const outcome = confine(kernel, { ...confinementOf(config, context.record), descriptors, environment, message });
   for (const fd of opened) kernel.attempt('close', fd);
   return outcome;
 }
@@ -182,26 +187,23 @@ async function bindAll(kernel: Kernel, addresses: readonly ListenAddress[]): Pro
 }
 
 /** What a daemon with this configuration is left with. */
-function confinementOf(config: Config): Omit<Confinement, 'descriptors' | 'environment' | 'message'> {
+function confinementOf(
+  config: Config,
+  record: FileRecord,
+): Omit<Confinement, 'descriptors' | 'environment' | 'message'> {
   const { modules } = config;
-  const files = [...reloadedFiles(config), ...(needsNames(config) ? NAME_TABLES : [])];
+  // What SIGHUP reads again, as far as nobody may.
+  const files = [...record.files, ...(needsNames(config) ? NAME_TABLES : [])];
+  const places = [...new Set(modules.flatMap(({ path }) => directoriesOf(path)))];
   return {
-    readable: [...modules.map(({ path }) => path), ...files],
+    readable: [...places, ...files],
     root: config.dontNamespace
       ? null
-      : { modules: modules.map(({ path }) => ({ path, open: () => openRoot(config, path) })), files },
+      : { modules: places.map((path) => ({ path, open: () => openRoot(config, path) })), files },
     keepsIdentity: false,
     sockets: false,
     ffi: modules.some(({ xattrs }) => xattrs),
   };
-}
-
-/** What SIGHUP reads again; everything else has been read. */
-function reloadedFiles({ listeners }: Config): string[] {
-  return listeners.flatMap((one) => {
-    if (one.kind === 'authorized_ssh') return [one.authorizedKeysPath];
-    return one.kind === 'tls' ? [one.certificatePath, one.keyPath] : [];
-  });
 }
 
 function needsNames({ file, modules }: Config): boolean {

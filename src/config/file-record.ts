@@ -33,6 +33,11 @@ export class FileRecord {
     for (const [path, names] of json?.lists ?? []) this.#lists.set(path, names);
   }
 
+  /** Absolute paths of the files, directories of lists not among them. */
+  get files(): string[] {
+    return [...this.#files.keys()];
+  }
+
   /** The file, which `read` reads unless the stage before has. @throws what `read` throws. */
   file(path: string, read: () => RecordedFile): RecordedFile {
     return this.#recall(this.#files, path, read);

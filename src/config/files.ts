@@ -1,5 +1,16 @@
 /** Reads the small files that a configuration names: bounded, regular files only, never through a final link. */
-import { closeSync, constants, fstatSync, openSync, readSync, type Stats, statSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  openSync,
+  readSync,
+  realpathSync,
+  type Stats,
+  statSync,
+} from 'node:fs';
+import { dirname } from 'node:path';
 import { ConfigError } from '../errors.ts';
 import type { FileRecord, RecordedFile } from './file-record.ts';
 
@@ -98,6 +109,20 @@ export function checkDirectory(path: string): void {
   }
   if (!isDirectory) {
     throw new ConfigError(`"${path}" is not a directory`);
+  }
+}
+
+/**
+ * What must be visible for `path` to be opened again and again while a link at its end is moved from one directory to
+ * another: the link's own directory and that of its target. The path itself where it is no link.
+ */
+export function directoriesOf(path: string): string[] {
+  try {
+    if (!lstatSync(path).isSymbolicLink()) return [path];
+    const [holder, targets] = [dirname(path), dirname(realpathSync(path))];
+    return targets === holder || targets.startsWith(`${holder}/`) ? [holder] : [holder, targets];
+  } catch {
+    return [path];
   }
 }
 

@@ -10,11 +10,12 @@ import { type FileOwner, MAX_FILE_BYTES, readSmallFile } from './files.ts';
 const ALLOWED_MODE = 0o640;
 
 /**
- * Where a file with secrets is: a plain name that exists in the credentials directory wins, else it is relative to `baseDir`.
+ * Where a file with secrets is: a credential of its base name wins, else it is relative to `baseDir`. So one configuration
+ * serves with the service manager, which passes what the daemon itself may not read, and without.
  */
 export function secretsPath(file: string, baseDir: string, context: LoadContext): string {
-  if (context.credentialsDirectory !== null && basename(file) === file) {
-    const credential = join(context.credentialsDirectory, file);
+  if (context.credentialsDirectory !== null) {
+    const credential = join(context.credentialsDirectory, basename(file));
     if (context.record?.exists(credential, existsSync) ?? existsSync(credential)) {
       return credential;
     }

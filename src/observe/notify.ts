@@ -1,5 +1,5 @@
 /**
- * Tells the service manager how we are (sd_notify(3)): READY, STATUS, WATCHDOG, STOPPING; cli/serve.ts calls it.
+ * Tells the service manager how we are (sd_notify(3)): READY, STATUS, WATCHDOG, RELOADING, STOPPING; cli/serve.ts calls it.
  *
  * One datagram a message, `KEY=value` lines. NOTIFY_SOCKET says where to; WATCHDOG_USEC how often it wants to hear of us.
  */
@@ -77,6 +77,17 @@ export class ServiceNotifier {
     this.#send(`READY=1\nSTATUS=${this.#lastStatus}`);
     this.#every(STATUS_INTERVAL_MS, () => this.#tell(status()));
     if (this.#watchdogMs !== null) this.#every(this.#watchdogMs, () => isWell() && this.#send('WATCHDOG=1'));
+  }
+
+  /** Says that the configuration is being read again; the service goes on meanwhile. */
+  reloading(): void {
+    // The clock is CLOCK_MONOTONIC, as Type=notify-reload of systemd 253 wants it to tell this reload from an older one.
+    this.#send(`RELOADING=1\nMONOTONIC_USEC=${process.hrtime.bigint() / 1000n}`);
+  }
+
+  /** Ends what `reloading` began, also when the old configuration stayed. */
+  reloaded(): void {
+    this.#send('READY=1');
   }
 
   /** Says that we end; the signs of life go on while the last sessions finish. */

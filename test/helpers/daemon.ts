@@ -4,6 +4,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type ModuleSpec, toToml } from './module-spec.ts';
 import { peakRssKiB } from './process-stats.ts';
 import { endChild, type RunningDaemon } from './running-daemon.ts';
@@ -18,8 +19,14 @@ export interface DaemonOptions {
   readonly nodeArgs?: readonly string[];
 }
 
+export interface OurDaemon extends RunningDaemon {
+  readonly configFile: string;
+  /** Sends SIGHUP; resolves with the log lines up to and with the daemon's verdict on its configuration. */
+  reload(): Promise<readonly string[]>;
+}
+
 /** Starts our daemon on a free port of 127.0.0.1; rejects with its log when it does not listen. */
-export async function startDaemon(options: DaemonOptions): Promise<RunningDaemon> {
+export async function startDaemon(options: DaemonOptions): Promise<OurDaemon> {
   const dir = scratchDir('ours');
   const config = join(dir, 'rsyncd.toml');
   writeFileSync(config, toToml(options.modules, options.globals));
@@ -38,8 +45,22 @@ export async function startDaemon(options: DaemonOptions): Promise<RunningDaemon
     pid,
     logs: () => lines,
     peakRssKiB: () => peakRssKiB(pid),
+    configFile: config,
+    reload: () => reloaded(child, lines),
     stop: () => endChild(child).then(() => removeTree(dir)),
   };
+}
+
+async function reloaded(child: ChildProcess, lines: readonly string[]): Promise<readonly string[]> {
+  const before = lines.length;
+  child.kill('SIGHUP');
+  const deadline = Date.now() + 60_000;
+  for (;;) {
+    const verdict = lines.slice(before).findIndex((line) => /"msg":"configuration (not )?read again/.test(line));
+    if (verdict >= 0) return lines.slice(before, before + verdict + 1);
+    if (Date.now() > deadline) throw new Error(`no verdict on the configuration:\n${lines.join('\n')}`);
+    await sleep(20);
+  }
 }
 
 function listeningPort(child: ChildProcess, lines: string[]): Promise<number> {

@@ -12,6 +12,7 @@ export const ROOT = join(PROJECT, 'dist/root');
 const TOOLS: Readonly<Record<string, string>> = {
   'systemd-nspawn': 'systemd-container',
   mmdebstrap: 'mmdebstrap',
+  mksquashfs: 'squashfs-tools',
   rsync: 'rsync',
 };
 

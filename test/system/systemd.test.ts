@@ -1,6 +1,16 @@
 /** The shipped units under a systemd that really booted. */
 
-import { chmodSync, chownSync, linkSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  lchownSync,
+  linkSync,
+  mkdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { randomBytesOf } from '../helpers/content.ts';
@@ -117,6 +127,50 @@ describe('gokr-rsyncd.service', () => {
   });
 });
 
+describe('systemctl reload', () => {
+  const NEW = '/srv/new';
+
+  /** Sends the signal and waits for what the daemon says about its configuration. */
+  async function reload(on: Machine): Promise<string> {
+    const before = (await journal(on)).length;
+    await on.output('systemctl', 'reload', 'gokr-rsyncd.service');
+    for (let attempt = 0; attempt < 300; attempt++) {
+      const log = (await journal(on)).slice(before);
+      if (/configuration (not )?read again/.test(log)) return log;
+      await sleep(200);
+    }
+    throw new Error('the daemon has said nothing of its configuration');
+  }
+
+  it('serves a new configuration to new sessions while one that runs finishes on the old', async () => {
+    mkdirSync(machine.at(NEW), { recursive: true });
+    writeFileSync(machine.at(`${NEW}/file`), 'new\n');
+    await configure(machine, { toml: PUB, lines: [`BindReadOnlyPaths=${NEW}`, `NoExecPaths=+${NEW}`] });
+    await pullsEqual('/srv/pub', PUB_URL);
+    const { MainPID } = await properties(machine);
+    // The password is asked for within the session: it stands still there, over the reload.
+    const greeting = 'exec 3<>/dev/tcp/127.0.0.1/873; read -r hello <&3; echo "$hello" >&3';
+    const script = `${greeting}; touch /root/begun; until [ -e /root/reloaded ]; do sleep 0.1; done; printf 'pub\\n' >&3; head -c 12 <&3`;
+    const session = machine.run('bash', '-c', script);
+    await machine.output('bash', '-c', 'until [ -e /root/begun ]; do sleep 0.1; done');
+    writeFileSync(machine.at('/etc/gokr-rsyncd.toml'), `[[module]]\nname = "new"\npath = "${NEW}"\n`);
+    expect(await reload(machine)).toContain('"modules":["new"]');
+    expect(await machine.output('rsync', 'rsync://127.0.0.1/')).toMatch(/^new\s/);
+    writeFileSync(machine.at('/root/reloaded'), '');
+    expect((await session).stdout.toString()).toBe('@RSYNCD: OK\n');
+    expect(await properties(machine)).toMatchObject({ MainPID, ActiveState: 'active', SubState: 'running' });
+  });
+
+  it('keeps serving the old configuration when the new one is wrong', async () => {
+    writeFileSync(machine.at('/etc/gokr-rsyncd.toml'), `${PUB}pth = "x"\n`);
+    const log = await reload(machine);
+    expect(log).toContain('/etc/gokr-rsyncd.toml:4');
+    expect(log).toContain('pth');
+    expect(await machine.output('rsync', 'rsync://127.0.0.1/')).toMatch(/^new\s/);
+    expect((await properties(machine)).ActiveState).toBe('active');
+  });
+});
+
 describe('drop-ins', () => {
   it('jitless.conf scores 0.1 or better and serves', async () => {
     await configure(machine, { toml: PUB, dropins: ['jitless.conf'] });
@@ -197,6 +251,29 @@ describe('a set-up that is refused', () => {
     expect(log).toContain('/srv/nowhere');
   });
 
+  it('names the owner of a link on the way to a module', async () => {
+    await configure(machine, {
+      toml: PUB.replace('/srv/pub', '/srv/links/pub'),
+      withoutModules: true,
+      lines: ['BindReadOnlyPaths=/srv'],
+    });
+    mkdirSync(machine.at('/srv/links'), { recursive: true });
+    symlinkSync('../pub', machine.at('/srv/links/pub'));
+    lchownSync(machine.at('/srv/links/pub'), 1000, 1000);
+    const { restarts, log } = await refused();
+    rmSync(machine.at('/srv/links'), { recursive: true });
+    expect(restarts).toBe('0');
+    expect(log).toContain('/srv/links/pub: the link pub on the way belongs to uid');
+  });
+
+  it('names a file of secrets that is neither a credential nor there', async () => {
+    const login = 'auth_users = ["a"]\nsecrets_file = "secrets"\n';
+    await configure(machine, { toml: `${PUB}${login}`, withoutModules: true, lines: ['BindReadOnlyPaths=/srv/pub'] });
+    const { restarts, log } = await refused();
+    expect(restarts).toBe('0');
+    expect(log).toMatch(/secrets_file.*secrets.*no such file/s);
+  });
+
   it('is refused when a drop-in makes a module writable', async () => {
     await configure(machine, {
       toml: PUB,
@@ -228,5 +305,11 @@ describe('systemd 257', () => {
     await newer.output('rsync', '-a', PUB_URL, '/root/pulled/');
     expect(statSync(newer.at('/root/pulled/owned')).uid).toBe(1000);
     console.log(`exposure on systemd 257: ${(await exposure(newer)) / 10}`);
+  });
+
+  it('has the new configuration in force when systemctl reload returns', async () => {
+    writeFileSync(newer.at('/etc/gokr-rsyncd.toml'), PUB.replace('"pub"', '"renamed"'));
+    await newer.output('systemctl', 'reload', 'gokr-rsyncd.service');
+    expect(await newer.output('rsync', 'rsync://127.0.0.1/')).toMatch(/^renamed\s/);
   });
 });

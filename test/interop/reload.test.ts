@@ -1,0 +1,174 @@
+/** A daemon that changes while it serves: its configuration after SIGHUP, and what a module's link points to. */
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { randomBytesOf } from '../helpers/content.ts';
+import { type OurDaemon, startDaemon } from '../helpers/daemon.ts';
+import { type ModuleSpec, toToml } from '../helpers/module-spec.ts';
+import { moduleUrl, rsync } from '../helpers/rsync.ts';
+import { mustRun } from '../helpers/run.ts';
+import { removeTree, scratchDir } from '../helpers/scratch.ts';
+import { hasRoot, systemClient } from '../setup/clients.ts';
+
+/** More than all buffers between the daemon's disk and a client that has stopped reading. */
+const BIG_BYTES = 24 * 1024 ** 2;
+
+/** Several starts and pulls, also on a machine that has other things to do. */
+const TEST_MS = 240_000;
+
+let dir: string;
+let daemon: OurDaemon | undefined;
+
+beforeEach(() => {
+  dir = scratchDir('reload');
+});
+afterEach(async () => {
+  await daemon?.stop();
+  daemon = undefined;
+  removeTree(dir);
+});
+
+/** Started as root the daemon sees its modules only: this one holds what later configurations name. */
+function everything(): ModuleSpec {
+  return { name: 'everything', path: dir };
+}
+
+function makeModule(name: string, content: string): ModuleSpec {
+  const path = join(dir, name);
+  mkdirSync(path);
+  writeFileSync(join(path, 'file'), content);
+  return { name, path };
+}
+
+async function listing(port: number): Promise<string> {
+  return (await rsync([`rsync://127.0.0.1:${port}/`])).stdout.toString();
+}
+
+async function contentOf(port: number, module: string): Promise<string> {
+  const copy = join(dir, 'one-file');
+  rmSync(copy, { force: true });
+  await rsync(['-a', moduleUrl(port, module, 'file'), copy]);
+  return existsSync(copy) ? (await mustRun('cat', [copy])).stdout.toString() : 'nothing';
+}
+
+/** A client that has begun to pull and then stands still, all its processes. */
+async function stoppedPull(url: string, copy: string): Promise<ChildProcess> {
+  const [program, ...prefix] = systemClient().command;
+  const client = spawn(program, [...prefix, '-a', url, `${copy}/`], { detached: true, stdio: 'ignore' });
+  while (!existsSync(copy) || readdirSync(copy).every((name) => !name.startsWith('.big'))) {
+    if (client.exitCode !== null) throw new Error(`the client has ended: ${client.exitCode}`);
+    await sleep(5);
+  }
+  process.kill(-client.pid!, 'SIGSTOP');
+  return client;
+}
+
+async function goOn(client: ChildProcess): Promise<number | null> {
+  const ended = once(client, 'exit');
+  process.kill(-client.pid!, 'SIGCONT');
+  await ended;
+  return client.exitCode;
+}
+
+describe.runIf(hasRoot())('SIGHUP', { timeout: TEST_MS }, () => {
+  it('gives new sessions the new configuration, and running ones finish on the old', async () => {
+    const old = makeModule('old', 'old\n');
+    const next = makeModule('next', 'next\n');
+    writeFileSync(join(old.path, 'big'), randomBytesOf('big', BIG_BYTES));
+    daemon = await startDaemon({ modules: [old, everything()] });
+    const client = await stoppedPull(moduleUrl(daemon.port, 'old'), join(dir, 'copy'));
+    writeFileSync(join(dir, 'motd'), 'all is new\n');
+    writeFileSync(daemon.configFile, toToml([next], { motd_file: join(dir, 'motd') }));
+    await daemon.reload();
+    expect(await listing(daemon.port)).toMatch(/^all is new\n\s*next\s*\n$/);
+    expect(await contentOf(daemon.port, 'next')).toBe('next\n');
+    expect(await contentOf(daemon.port, 'old')).toBe('nothing');
+    expect(await goOn(client)).toBe(0);
+    await mustRun('diff', ['-r', old.path, join(dir, 'copy')]);
+  });
+
+  it('applies new limits, secrets and access lists', async () => {
+    const module = makeModule('pub', 'hello\n');
+    daemon = await startDaemon({ modules: [module, everything()] });
+    expect(await contentOf(daemon.port, 'pub')).toBe('hello\n');
+    writeFileSync(join(dir, 'secrets'), 'alice:right\n', { mode: 0o640 });
+    await mustRun('chown', ['root:nogroup', join(dir, 'secrets')]);
+    const keys = { auth_users: ['alice'], secrets_file: join(dir, 'secrets') };
+    writeFileSync(daemon.configFile, toToml([{ ...module, keys }]));
+    await daemon.reload();
+    const pull = (password: string) =>
+      rsync([`rsync://alice@127.0.0.1:${daemon!.port}/pub/`], { env: { RSYNC_PASSWORD: password } });
+    expect((await pull('right')).exitCode).toBe(0);
+    expect((await pull('wrong')).exitCode).toBe(5);
+    writeFileSync(join(dir, 'secrets'), 'alice:other\n');
+    await daemon.reload();
+    expect((await pull('right')).exitCode).toBe(5);
+    writeFileSync(daemon.configFile, toToml([{ ...module, keys: { hosts_allow: ['10.0.0.0/8'] } }]));
+    await daemon.reload();
+    expect((await rsync([moduleUrl(daemon.port, 'pub')])).exitCode).toBe(5);
+    const limits = `${toToml([module])}\n[limits]\nfilterRules = 1\n`;
+    writeFileSync(daemon.configFile, limits);
+    await daemon.reload();
+    expect((await rsync([moduleUrl(daemon.port, 'pub')])).exitCode).toBe(0);
+    const rules = ['--exclude=a', '--exclude=b', '--exclude=c'];
+    const refused = await rsync(['-a', ...rules, moduleUrl(daemon.port, 'pub'), join(dir, 'copy')]);
+    expect(refused.stderr.toString()).toContain('filterRules');
+  });
+
+  it('keeps the old configuration while the file is wrong, and names file, line and key', async () => {
+    const module = makeModule('pub', 'hello\n');
+    daemon = await startDaemon({ modules: [module] });
+    writeFileSync(daemon.configFile, `${toToml([module])}commnt = "x"\n`);
+    const line = toToml([module]).split('\n').length;
+    const log = (await daemon.reload()).join('\n');
+    expect(log).toContain('that of before stays in force');
+    expect(log).toContain(`${daemon.configFile}:${line}`);
+    expect(log).toContain('commnt');
+    expect(await contentOf(daemon.port, 'pub')).toBe('hello\n');
+    writeFileSync(daemon.configFile, toToml([{ ...module, name: 'renamed' }]));
+    await daemon.reload();
+    expect(await contentOf(daemon.port, 'renamed')).toBe('hello\n');
+  });
+
+  it('says what a daemon in a root of its own cannot see', async () => {
+    const [module, elsewhere] = [makeModule('pub', 'hello\n'), makeModule('elsewhere', 'x\n')];
+    daemon = await startDaemon({ modules: [module] });
+    writeFileSync(daemon.configFile, toToml([module, elsewhere]));
+    const log = (await daemon.reload()).join('\n');
+    expect(log).toMatch(/elsewhere.*no such file.*out of sight until a restart/);
+    expect(await contentOf(daemon.port, 'pub')).toBe('hello\n');
+  });
+
+  it('says that listeners stay as they are', async () => {
+    const module = makeModule('pub', 'hello\n');
+    daemon = await startDaemon({ modules: [module] });
+    writeFileSync(daemon.configFile, `${toToml([module])}\n[[listener]]\nrsyncd = "127.0.0.1:9"\n`);
+    expect((await daemon.reload()).join('\n')).toMatch(/"keys":\["listener"\].*only after a restart/);
+    expect(await contentOf(daemon.port, 'pub')).toBe('hello\n');
+  });
+});
+
+describe.runIf(hasRoot())('a module whose path is a link to a snapshot', { timeout: TEST_MS }, () => {
+  it('is the new snapshot for new sessions, and the old one for those that run', async () => {
+    const [first, second] = [makeModule('first', '1\n'), makeModule('second', '2\n')];
+    writeFileSync(join(first.path, 'big'), randomBytesOf('big', BIG_BYTES));
+    for (const name of ['a', 'b', 'z']) mkdirSync(join(first.path, name));
+    writeFileSync(join(first.path, 'z/last'), 'of the first\n');
+    const current = join(dir, 'current');
+    symlinkSync('first', current);
+    daemon = await startDaemon({ modules: [{ name: 'pub', path: current }] });
+    const client = await stoppedPull(moduleUrl(daemon.port, 'pub'), join(dir, 'copy'));
+    // As `ln -s second next && mv -T next current`: at no time is there no snapshot.
+    symlinkSync('second', join(dir, 'next'));
+    renameSync(join(dir, 'next'), current);
+    expect(await contentOf(daemon.port, 'pub')).toBe('2\n');
+    expect(await goOn(client)).toBe(0);
+    await mustRun('diff', ['-r', first.path, join(dir, 'copy')]);
+    expect(await contentOf(daemon.port, 'pub')).toBe('2\n');
+    expect(second.path).not.toBe(current);
+  });
+});
