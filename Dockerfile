@@ -13,6 +13,7 @@ COPY package.json package-lock.json ./
 # The npm of Debian 12 removes the link to the pinned Node together with the package of the other architecture; rebuild makes it again.
 RUN npm ci --no-audit --no-fund && npm rebuild --ignore-scripts
 COPY LICENSE ./
+COPY deploy/with-node.sh deploy/with-node.sh
 COPY deploy/build deploy/build
 COPY src src
 ENV SOURCE_DATE_EPOCH=315532800

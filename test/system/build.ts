@@ -13,6 +13,7 @@ const TOOLS: Readonly<Record<string, string>> = {
   'systemd-nspawn': 'systemd-container',
   mmdebstrap: 'mmdebstrap',
   mksquashfs: 'squashfs-tools',
+  dockerd: 'docker.io',
   rsync: 'rsync',
 };
 

@@ -1,0 +1,130 @@
+/** The image as the Dockerfile builds it, under a Docker that really runs. */
+
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { randomBytesOf } from '../helpers/content.ts';
+import { mustRun } from '../helpers/run.ts';
+import { removeTree, scratchDir } from '../helpers/scratch.ts';
+import { PROJECT } from './build.ts';
+import { type DockerHost, startDocker } from './docker.ts';
+
+const IMAGE = 'gokr-rsyncd';
+
+/** The flags of deploy/compose.yaml and of the README's hardened command. */
+const HARDENED = [
+  ...['--read-only', '--cap-drop=ALL', '--security-opt', 'no-new-privileges'],
+  ...['--security-opt', `seccomp=${PROJECT}/deploy/seccomp.json`],
+  ...['--pids-limit', '32', '--memory', '256m', '--ipc', 'none'],
+];
+const PLAIN = ['--read-only'];
+
+/** Errors that say no; anything else would be an accident of the probe. */
+const DENIED = /^(EPERM|EACCES|EROFS|ENOENT|denied)$/;
+
+const scratch = scratchDir('docker-test', '/var/tmp');
+const tree = join(scratch, 'pub');
+let docker: DockerHost;
+
+beforeAll(async () => {
+  mkdirSync(join(tree, 'sub'), { recursive: true });
+  writeFileSync(join(tree, 'file'), 'hello\n');
+  writeFileSync(join(tree, 'sub/big'), randomBytesOf('big', 5_000_000));
+  docker = await startDocker();
+  await docker.output('build', '--network=host', '--tag', IMAGE, PROJECT);
+});
+afterAll(async () => {
+  await docker?.stop();
+  removeTree(scratch);
+});
+afterEach(async () => {
+  const ids = (await docker.output('ps', '--all', '--quiet')).split('\n').filter(Boolean);
+  if (ids.length > 0) await docker.output('rm', '--force', ...ids);
+});
+
+/** Starts a container that serves the tree. @returns its id and a URL of the module. */
+async function start(flags: readonly string[], ...more: string[]): Promise<{ id: string; url: string }> {
+  const publish = ['--publish', '127.0.0.1::8730', '--volume', `${tree}:/modules/pub:ro`];
+  const id = await docker.output('run', '--detach', ...flags, ...publish, ...more, IMAGE);
+  const address = (await docker.output('port', id, '8730')).split('\n')[0]!;
+  return { id, url: `rsync://${address}/pub/` };
+}
+
+/** Asks until the container's state is `wanted`; its own log says why when it never is. */
+async function state(id: string, format: string, wanted: string): Promise<void> {
+  for (let attempt = 0; attempt < 300; attempt++) {
+    if ((await docker.output('inspect', '--format', format, id)) === wanted) return;
+    await sleep(200);
+  }
+  const { stdout, stderr } = await docker.run('logs', id);
+  throw new Error(
+    `not ${wanted}: ${await docker.output('inspect', '--format', '{{json .State}}', id)}\n${stdout}${stderr}`,
+  );
+}
+
+const HEALTHY = ['{{.State.Health.Status}}', 'healthy'] as const;
+/** The image's own check, only sooner. */
+const OFTEN = ['--health-interval', '1s'];
+
+describe.each([
+  ['all locks on', HARDENED],
+  ['--read-only alone', PLAIN],
+])('a container with %s', (_title, flags) => {
+  it('becomes healthy, and a real client pulls a tree', async () => {
+    const { id, url } = await start(flags, ...OFTEN);
+    await state(id, ...HEALTHY);
+    const copy = join(scratch, `copy-${id}`);
+    for (const options of [['-a'], ['-az', '--ignore-times'], ['-aHc']])
+      await mustRun('rsync', [...options, url, copy]);
+    await mustRun('diff', ['-r', tree, copy]);
+  });
+
+  it('runs as uid and gid 65534 without a capability', async () => {
+    const { id } = await start(flags, ...OFTEN);
+    await state(id, ...HEALTHY);
+    const pid = await docker.output('inspect', '--format', '{{.State.Pid}}', id);
+    const status = await readFile(`/proc/${pid}/status`, 'utf8');
+    expect(status).toMatch(/^Uid:\t65534\t65534\t65534\t65534$/m);
+    expect(status).toMatch(/^Gid:\t65534\t65534\t65534\t65534$/m);
+    expect(status).toMatch(/^CapEff:\t0{16}$/m);
+    expect(status).toMatch(/^Seccomp:\t2$/m);
+  });
+
+  it('ends within its grace when it is stopped', async () => {
+    const { id } = await start(flags, ...OFTEN);
+    await state(id, ...HEALTHY);
+    await docker.output('stop', '--time', '30', id);
+    expect(await docker.output('inspect', '--format', '{{.State.ExitCode}}', id)).toBe('0');
+  });
+});
+
+describe('the image', () => {
+  it('holds the minimal root and nothing else, for an ordinary user, with a health check in exec form', async () => {
+    const { Config } = JSON.parse(await docker.output('inspect', IMAGE))[0];
+    expect(Config.User).toBe('65534:65534');
+    expect(Config.Healthcheck.Test.slice(0, 2)).toEqual(['CMD', '/bin/node']);
+    const id = await docker.output('create', IMAGE);
+    const archive = join(scratch, 'image.tar');
+    await docker.output('export', '--output', archive, id);
+    const names = (await mustRun('tar', ['--list', '--file', archive])).stdout.toString().split('\n');
+    expect(names.filter((name) => /(^|\/)(s?bin|usr\/s?bin)\/./.test(name))).toEqual(['bin/node']);
+  });
+});
+
+describe('a hostile program in the place of the daemon', () => {
+  it('is denied everything with all locks on', async () => {
+    const { id } = await start(HARDENED, ...OFTEN);
+    await state(id, ...HEALTHY);
+    const probe = await readFile(join(import.meta.dirname, 'probe.ts'), 'utf8');
+    const node = ['/bin/node', '--input-type=module-typescript', '--disable-warning=ExperimentalWarning', '-'];
+    const { processes, ...outcomes } = JSON.parse(await docker.pipe(probe, 'exec', '--interactive', id, ...node));
+    const allowed = Object.entries(outcomes).filter(([, outcome]) => !DENIED.test(String(outcome)));
+    expect(Object.keys(outcomes).length).toBeGreaterThanOrEqual(14);
+    expect(allowed).toEqual([]);
+    // The daemon, the probe and perhaps a health check.
+    expect(processes).toBeLessThanOrEqual(3);
+    await state(id, '{{.State.Running}}', 'true');
+  });
+});
