@@ -55,7 +55,9 @@ describe('the Debian package', () => {
     await machine.output('systemctl', 'stop', 'gokr-rsyncd.service');
     await machine.output('systemctl', 'enable', '--now', 'gokr-rsyncd-ssh.socket');
     expect(await machine.output('bash', '-c', 'exec 3<>/dev/tcp/127.0.0.1/22873; head -c 8 <&3')).toBe('SSH-2.0-');
-    expect(await journal(machine)).toContain(`"listener":"anon_ssh","hostKey":"${fingerprint}"`);
+    // The log is written behind the first connections.
+    const line = `"listener":"anon_ssh","hostKey":"${fingerprint}"`;
+    await expect.poll(() => journal(machine), { timeout: 30_000, interval: 500 }).toContain(line);
   });
 
   it('serves other modules after the commands that its configuration names', async () => {
