@@ -5,11 +5,12 @@
 
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { DIST, PROJECT } from './bundle.ts';
+import { configPage, daemonPage } from './man.ts';
 import { buildRoot } from './root.ts';
 import { epochSec, readTree, type TreeFile, writeTree } from './tree.ts';
 import { DEBIAN_ARCHITECTURE, NAME, VERSION } from './version.ts';
@@ -33,9 +34,8 @@ const textFile = (text: string): TreeFile => ({ bytes: Buffer.from(text), isExec
 /** gzip without name and time. */
 const packed = (file: TreeFile): TreeFile => ({ bytes: gzipSync(file.bytes, { level: 9 }), isExecutable: false });
 
-/** The files of a directory of the project; none when it is not there. */
+/** The files of a directory of the project. */
 function filesIn(directory: string, pattern: RegExp): string[] {
-  if (!existsSync(join(PROJECT, directory))) return [];
   return readdirSync(join(PROJECT, directory))
     .filter((name) => pattern.test(name))
     .sort();
@@ -48,8 +48,8 @@ function addUnits(files: Files): void {
 }
 
 function addDocuments(files: Files): void {
-  for (const page of filesIn('deploy/man', /\.[1-8]$/)) {
-    files.set(`usr/share/man/man${page.at(-1)}/${page}.gz`, packed(fileOf(`deploy/man/${page}`)));
+  for (const { name, text } of [daemonPage(), configPage()]) {
+    files.set(`usr/share/man/man${name.at(-1)}/${name}.gz`, packed(textFile(text)));
   }
   files.set(`${DOCUMENTS}/copyright`, fileOf('LICENSE'));
   for (const name of ['README.md', 'SECURITY.md']) files.set(`${DOCUMENTS}/${name}.gz`, packed(fileOf(name)));

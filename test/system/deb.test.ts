@@ -1,6 +1,6 @@
 /** The Debian package on a bare Debian: installed, serving, changed, removed without a trace. */
 
-import { appendFileSync, copyFileSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { appendFileSync, copyFileSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { buildDeb } from '../../deploy/build/deb.ts';
@@ -39,6 +39,9 @@ describe('the Debian package', () => {
 
   it('serves its sample when the socket is enabled', async () => {
     await machine.output('apt-get', 'install', '-y', '/root/gokr-rsyncd.deb');
+    for (const page of ['man8/gokr-rsyncd.8', 'man5/gokr-rsyncd.toml.5']) {
+      expect(existsSync(machine.at(`/usr/share/man/${page}.gz`))).toBe(true);
+    }
     await machine.output('systemctl', 'enable', '--now', 'gokr-rsyncd.socket');
     expect(await machine.output('rsync', 'rsync://127.0.0.1/')).toMatch(/^sample\s+sample files/);
     await machine.output('rsync', '-a', 'rsync://127.0.0.1/sample/', '/root/pulled/');
