@@ -58,7 +58,11 @@ async function contentOf(port: number, module: string): Promise<string> {
 /** A client that has begun to pull and then stands still, all its processes. */
 async function stoppedPull(url: string, copy: string): Promise<ChildProcess> {
   const [program, ...prefix] = systemClient().command;
-  const client = spawn(program, [...prefix, '-a', url, `${copy}/`], { detached: true, stdio: 'ignore' });
+  // Slow enough not to be done before it is seen to have begun.
+  const client = spawn(program, [...prefix, '-a', '--bwlimit=8192', url, `${copy}/`], {
+    detached: true,
+    stdio: 'ignore',
+  });
   while (!existsSync(copy) || readdirSync(copy).every((name) => !name.startsWith('.big'))) {
     if (client.exitCode !== null) throw new Error(`the client has ended: ${client.exitCode}`);
     await sleep(5);
