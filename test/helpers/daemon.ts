@@ -7,6 +7,7 @@ import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type ModuleSpec, toToml } from './module-spec.ts';
 import { peakRssKiB } from './process-stats.ts';
+import { PROGRAM } from './program.ts';
 import { endChild, type RunningDaemon } from './running-daemon.ts';
 import { removeTree, scratchDir } from './scratch.ts';
 
@@ -30,7 +31,7 @@ export async function startDaemon(options: DaemonOptions): Promise<OurDaemon> {
   const dir = scratchDir('ours');
   const config = join(dir, 'rsyncd.toml');
   writeFileSync(config, toToml(options.modules, options.globals));
-  const args = [...(options.nodeArgs ?? []), join(ROOT, 'src/main.ts'), '--daemon', '--config', config];
+  const args = [...(options.nodeArgs ?? []), PROGRAM, '--daemon', '--config', config];
   const child = spawn(process.execPath, args, { cwd: ROOT, stdio: ['ignore', 'ignore', 'pipe'] });
   const lines: string[] = [];
   const port = await listeningPort(child, lines).catch(async (error) => {

@@ -1,13 +1,11 @@
 /** `gokr-rsyncd --once` as a process of its own; what it prints can be waited for. */
 
 import { type ChildProcess, spawn } from 'node:child_process';
-import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { PROGRAM } from './program.ts';
 import { rsync } from './rsync.ts';
 import type { RunOptions, RunResult } from './run.ts';
 import { endChild } from './running-daemon.ts';
-
-const PROJECT = join(import.meta.dirname, '../..');
 
 /** A user without rights, who owns nothing. */
 export const NOBODY = 65_534;
@@ -45,7 +43,7 @@ export class OneShot {
   /** Starts it as `nobody` where we are root, unless it is to run as the owner of its files. */
   constructor(args: readonly string[], { asOwner = false, nodeArgs = [] }: OneShotOptions = {}) {
     const identity = process.getuid?.() === 0 && !asOwner ? { uid: NOBODY, gid: NOBODY } : {};
-    const command = [...nodeArgs, join(PROJECT, 'src/main.ts'), '--once', ...args];
+    const command = [...nodeArgs, PROGRAM, '--once', ...args];
     this.#child = spawn(process.execPath, command, { stdio: ['ignore', 'pipe', 'pipe'], ...identity });
     this.#first.promise.catch(() => {});
     createInterface({ input: this.#child.stdout! }).on('line', (line) => {

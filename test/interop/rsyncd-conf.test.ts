@@ -9,6 +9,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { compareSnapshots } from '../helpers/compare-snapshots.ts';
 import { freePort } from '../helpers/free-port.ts';
+import { PROGRAM } from '../helpers/program.ts';
 import { moduleUrl, rsync } from '../helpers/rsync.ts';
 import { run } from '../helpers/run.ts';
 import { endChild } from '../helpers/running-daemon.ts';
@@ -114,7 +115,7 @@ describe.skipIf(!hasRoot())('an rsyncd.conf served by both', () => {
       const daemon = [program, ...prefix, '--daemon', '--no-detach', `--config=${config}`, ...listen];
       reference = await serve([...daemon, `--log-file=${dir}/reference.log`], referencePort);
       const flags = ['--daemon', `--config=${config}`, `--gokr.listen=127.0.0.1:${ourPort}`];
-      ours = await serve([NODE, 'src/main.ts', ...flags], ourPort);
+      ours = await serve([NODE, PROGRAM, ...flags], ourPort);
     });
 
     afterAll(async () => {
@@ -144,13 +145,13 @@ describe.skipIf(!hasRoot())('an rsyncd.conf served by both', () => {
 
     it('still serves when its TOML is served instead', async () => {
       const config = join(dir, `${sample}.conf`);
-      const converted = await run(NODE, ['src/main.ts', '--convert-config', config], { cwd: ROOT });
+      const converted = await run(NODE, [PROGRAM, '--convert-config', config], { cwd: ROOT });
       expect(converted.exitCode).toBe(0);
       expect(converted.stderr.toString().split('\n').at(-2)).toMatch(/^\/.*\.(conf|inc):\d+: [IDW] /);
       writeFileSync(join(dir, `${sample}.toml`), converted.stdout);
       const port = await freePort();
       const flags = [`--config=${dir}/${sample}.toml`, `--gokr.listen=127.0.0.1:${port}`];
-      const served = await serve([NODE, 'src/main.ts', ...flags], port);
+      const served = await serve([NODE, PROGRAM, ...flags], port);
       const lists = await Promise.all([ours, served].map((one) => rsync([`rsync://127.0.0.1:${one.port}/`])));
       await endChild(served.child);
       expect(lists[1]?.stdout.toString()).toBe(lists[0]?.stdout.toString());
@@ -160,7 +161,7 @@ describe.skipIf(!hasRoot())('an rsyncd.conf served by both', () => {
   it('is not served at all when a line is refused, and says which', async () => {
     const config = join(dir, 'refused.conf');
     writeFileSync(config, `[pub]\npath = ${dir}/pub\nread only = no\nhosts allow = trusted.example\n`);
-    const flags = ['src/main.ts', `--config=${config}`, '--gokr.listen=127.0.0.1:0'];
+    const flags = [PROGRAM, `--config=${config}`, '--gokr.listen=127.0.0.1:0'];
     const result = await run(NODE, flags, { cwd: ROOT, deadlineMs: 20_000 });
     expect(result.exitCode).toBe(1);
     const lines = result.stderr.toString().trimEnd().split('\n');
@@ -168,7 +169,7 @@ describe.skipIf(!hasRoot())('an rsyncd.conf served by both', () => {
       ':3: read only: ',
       ':4: hosts allow',
     ]);
-    const converted = await run(NODE, ['src/main.ts', '--convert-config', config], { cwd: ROOT });
+    const converted = await run(NODE, [PROGRAM, '--convert-config', config], { cwd: ROOT });
     expect(converted.exitCode).toBe(2);
     expect(converted.stdout.toString()).toContain('# [[module]]');
   });

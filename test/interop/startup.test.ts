@@ -192,7 +192,9 @@ describe.skipIf(!hasRoot())('the daemon', { timeout: 30_000 }, () => {
       server.close();
       refused(
         end,
-        new RegExp(`cannot listen on 127\\.0\\.0\\.1:${port}: EADDRINUSE \\(another process listens there\\)`),
+        new RegExp(
+          `cannot listen on 127\\.0\\.0\\.1:${port}: EADDRINUSE \\(another process listens there, or a file has that name\\)`,
+        ),
       );
     });
 

@@ -1,6 +1,7 @@
 /** Finds the rsync clients of the tests; helpers/rsync.ts uses them, and a run calls `setup` once before its tests. */
 
 import { spawnSync } from 'node:child_process';
+import { bundleProgram } from '../helpers/program.ts';
 import { installPackage, makeClientRoots, packageVersion, rootCommand, type Suite } from './client-roots.ts';
 
 export interface RsyncClient {
@@ -58,8 +59,8 @@ export function absentClients(): string[] {
   return OTHERS.filter((candidate) => probe(candidate) === null).map(({ name }) => name);
 }
 
-/** Installs what is missing, prints each client's version; vitest's global set-up. */
-export function setup(): void {
+/** Installs what is missing, prints each client's version, bundles our program; vitest's global set-up. */
+export async function setup(): Promise<() => void> {
   if (probe(SYSTEM) === null && process.getuid?.() === 0) installPackage('rsync');
   if (process.env.MATRIX_CLIENTS === '1') {
     for (const problem of makeClientRoots()) missing(problem);
@@ -67,9 +68,10 @@ export function setup(): void {
   if (probe(SYSTEM) === null) missing('rsync client of this machine');
   else for (const client of [systemClient(), ...otherClients()]) console.log(describeClient(client));
   const absent = absentClients();
-  if (absent.length === 0) return;
   // The network is not a condition of the tests, so this is no failure in CI: `npm run matrix` is where it is one.
-  console.warn(`\n*** not tested with other clients: ${absent.join(', ')} (MATRIX_CLIENTS=1 makes Debian's) ***\n`);
+  if (absent.length > 0)
+    console.warn(`\n*** not tested with other clients: ${absent.join(', ')} (MATRIX_CLIENTS=1 makes Debian's) ***\n`);
+  return bundleProgram();
 }
 
 /** One line for a log. */

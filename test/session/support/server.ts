@@ -4,12 +4,12 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { PROGRAM } from '../../helpers/program.ts';
 import { endChild } from '../../helpers/running-daemon.ts';
 import { removeTree, scratchDir } from '../../helpers/scratch.ts';
 
 export const PROJECT = join(import.meta.dirname, '../../..');
 export const NODE = process.execPath;
-export const MAIN = join(PROJECT, 'src/main.ts');
 
 /** One line of the log. */
 export type LogLine = Readonly<Record<string, unknown>>;
@@ -51,7 +51,7 @@ export class Server {
     const config = join(this.#dir, 'rsyncd.toml');
     if (options.toml !== undefined) writeFileSync(config, options.toml);
     const configArgs = options.toml === undefined ? [] : ['--config', config];
-    const command = [...(options.wrap ?? []), NODE, ...(options.nodeArgs ?? []), MAIN, '--daemon'];
+    const command = [...(options.wrap ?? []), NODE, ...(options.nodeArgs ?? []), PROGRAM, '--daemon'];
     const [program, ...args] = [...command, ...configArgs, ...(options.args ?? [])];
     const { uid, gid } = options;
     this.#child = spawn(program!, args, {
