@@ -95,12 +95,12 @@ function leadsTo(alias: string, path: string): boolean {
   }
 }
 
-/** The sources with their package, or the bundle with the packages beside it. Real paths. */
+/** The sources with their package, or the bundle, and the packages where Node looks for them. Real paths. */
 function codeOf(main: string): string[] {
   const directory = dirname(main);
   const project = dirname(directory);
   const isSource = basename(directory) === 'src' && existsSync(join(project, 'package.json'));
-  if (!isSource) return [main, join(directory, 'node_modules')];
+  if (!isSource) return [main, ...packagesAbove(directory)];
   return [directory, join(project, 'package.json'), ...packagesAbove(project)];
 }
 
