@@ -72,14 +72,16 @@ describe.skipIf(!hasRoot())('files that change during a transfer', () => {
     await makeTree(root, ENTRIES);
     const url = moduleUrl(daemon.port, 'pub', `${name}/`);
     const pulled = rsync(['-r', '--bwlimit=2500', `--protocol=${protocol}`, url, `${destination}/`]);
-    await firstFileUnderWay(destination);
+    // On a loaded machine the pull may be over before we have had a look at it.
+    if (!(await isSeenUnderWay(destination, pulled))) return pullDuring(daemon, change, protocol);
     change(root);
     const { exitCode, stderr } = await pulled;
     const messages = messagesOf(stderr).map((line) => line.replaceAll(new RegExp(`/?${name}/`, 'g'), ''));
     return { exitCode, messages, tree: snapshot(destination, { startedMs }) };
   }
 
-  describe.concurrent.each([27, 28, 29, 30, 31, 32])('with protocol %i', (protocol) => {
+  // When the client is starved of CPU, the daemon may be further than what the client has written: then the change comes too late.
+  describe.concurrent.each([27, 28, 29, 30, 31, 32])('with protocol %i', { retry: 4 }, (protocol) => {
     it.each(CHANGES)('ends as with C rsync when %s', async (what, change) => {
       const [expected, actual] = await Promise.all([
         pullDuring(reference, change, protocol),
@@ -103,14 +105,18 @@ function replace(path: string, make: (path: string) => void): void {
   make(path);
 }
 
-/** Resolves when the client has begun to write its temporary copy of the first file. */
-async function firstFileUnderWay(destination: string): Promise<void> {
-  for (let attempt = 0; attempt < 12_000; attempt++) {
+/** True as soon as the client has begun to write its temporary copy of the first file; false when it ends unseen. */
+async function isSeenUnderWay(destination: string, pulled: Promise<unknown>): Promise<boolean> {
+  let isOver = false;
+  void pulled.finally(() => {
+    isOver = true;
+  });
+  while (!isOver) {
     const temporary = fs.readdirSync(destination).find((name) => name.startsWith(`.${FIRST}.`));
-    if (temporary !== undefined && (sizeOf(join(destination, temporary)) ?? 0) > 0) return;
+    if (temporary !== undefined && (sizeOf(join(destination, temporary)) ?? 0) > 0) return true;
     await delay(5);
   }
-  throw new Error('the transfer did not begin');
+  return false;
 }
 
 function sizeOf(path: string): number | undefined {
