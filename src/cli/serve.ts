@@ -59,8 +59,9 @@ export async function serve(start: Start, entry: URL): Promise<number> {
     for (const { addressText } of watched) logger.info({ address: addressText }, 'monitoring');
     const guarantees = await settleSandbox(start, logger);
     await workers.start(config, tables, watched.length > 0);
-    announce(workers.listeners, config, logger);
+    // Before anybody can know that we serve: without a handler, the signal ends the process.
     onReloadSignal(reloadFor(start, workers, logger, manager));
+    announce(workers.listeners, config, logger);
     const shown = workers.listeners.map(({ addressText, keys }) => ({ kind: keys.current.kind, address: addressText }));
     if (watched.length > 0) monitor.ready(() => workers.snapshot(), shown, guarantees);
     manager.ready(
