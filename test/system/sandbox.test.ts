@@ -71,7 +71,8 @@ const toml = (keys = ''): string =>
 async function start(wrap: readonly string[], keys = '', probe = false): Promise<ListeningServer> {
   const { port } = service.address() as { port: number };
   const started = await startServer({
-    toml: toml(keys),
+    // The main thread is where the probe can try to become somebody else.
+    toml: (probe ? 'workers = 1\n' : '') + toml(keys),
     wrap,
     args: ['--require-sandbox=strict'],
     nodeArgs: probe ? ['--import', join(module, 'probe.mjs')] : [],
@@ -211,11 +212,19 @@ describe('a start that cannot lock itself in', () => {
 describe('a privileged start', () => {
   it('serves modules inside modules, links of root, and what root alone may enter', async () => {
     const closed = join(dir, 'closed');
-    mkdirSync(join(closed, 'served/inner'), { recursive: true });
-    writeFileSync(join(closed, 'served/inner/file'), 'inner\n');
+    for (const tree of [join(closed, 'served'), join(dir, 'snapshots/1')]) {
+      mkdirSync(join(tree, 'inner'), { recursive: true });
+      writeFileSync(join(tree, 'inner/file'), 'inner\n');
+    }
+    // Of a link its own directory is seen as well: new sessions follow it to where it leads by then.
+    mkdirSync(join(dir, 'links'));
     chmodSync(closed, 0o700);
-    await mustRun('ln', ['-s', join(closed, 'served'), join(dir, 'link')]);
-    const names = { outer: join(closed, 'served'), inner: join(closed, 'served/inner'), linked: join(dir, 'link') };
+    await mustRun('ln', ['-s', join(dir, 'snapshots/1'), join(dir, 'links/link')]);
+    const names = {
+      outer: join(closed, 'served'),
+      inner: join(closed, 'served/inner'),
+      linked: join(dir, 'links/link'),
+    };
     const modules = Object.entries(names).map(([name, path]) => `[[module]]\nname = "${name}"\npath = "${path}"\n`);
     const started = await startServer({ toml: toml() + modules.join('') });
     running.push(started);
