@@ -10,7 +10,8 @@ export default defineConfig({
     // They boot machines: npm run test:system.
     exclude: ['system/**', 'node_modules/**'],
     globalSetup: ['setup/clients.ts'],
-    testTimeout: 60_000,
+    // Trees of 20 000 files, twice, on a disk that others use.
+    testTimeout: 300_000,
     hookTimeout: 120_000,
     // Interop tests start daemons and clients of their own: two at a time is what a small machine carries.
     maxWorkers: 2,
