@@ -2,11 +2,11 @@
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { randomBytesOf } from '../helpers/content.ts';
+import { freePort } from '../helpers/free-port.ts';
 import { rsync } from '../helpers/rsync.ts';
 import { endChild } from '../helpers/running-daemon.ts';
 import { removeTree, scratchDir } from '../helpers/scratch.ts';
@@ -28,19 +28,10 @@ function haveHaproxy(): boolean {
 
 const runnable = haveHaproxy();
 
-/** Ports of this test alone, outside the range from which the kernel gives. */
 async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer());
-  const ports = await Promise.all(
-    servers.map(
-      (server) =>
-        new Promise<number>((resolve) => {
-          server.listen(0, '127.0.0.1', () => resolve((server.address() as { port: number }).port));
-        }),
-    ),
-  );
-  for (const server of servers) server.close();
-  return ports;
+  const ports = new Set<number>();
+  while (ports.size < count) ports.add(await freePort());
+  return [...ports];
 }
 
 describe.runIf(runnable)('two instances behind HAProxy', () => {

@@ -3,9 +3,10 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { chmodSync, chownSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { freePort } from '../helpers/free-port.ts';
 import { mustRun } from '../helpers/run.ts';
 import { endChild } from '../helpers/running-daemon.ts';
 import { removeTree, scratchDir } from '../helpers/scratch.ts';
@@ -137,14 +138,6 @@ function sshCommand(dir: string, port: number, user: string, restricted: boolean
   ].flatMap((setting) => ['-o', setting]);
   const key = join(dir, restricted ? 'restricted' : 'plain');
   return ['ssh', '-F', 'none', ...settings, '-i', key, '-p', String(port), '-l', user];
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 async function listening(child: ChildProcess, port: number): Promise<void> {
