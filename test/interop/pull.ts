@@ -89,7 +89,8 @@ export function compareOutcomes(expected: Outcome, actual: Outcome): string[] {
     ...(expected.exitCode === actual.exitCode
       ? []
       : [`exit code should be ${expected.exitCode}, is ${actual.exitCode}`]),
-    ...(expected.exitCode === null || actual.exitCode === null ? ['a client was killed at the deadline'] : []),
+    ...(expected.exitCode === null ? ['the client of the reference was killed at the deadline'] : []),
+    ...(actual.exitCode === null ? ['the client of ours was killed at the deadline'] : []),
     ...compareLines('stderr', expected.stderr, actual.stderr),
     ...compareLines('stdout', expected.stdout, actual.stdout),
     ...compareOrder(expected.ordered, actual.ordered),
@@ -122,7 +123,7 @@ function withoutPlace(daemon: RunningDaemon, dir: string): (line: string) => str
       .replaceAll(`:${daemon.port}`, ':PORT')
       .replace(/ port \d+$/, ' port PORT')
       // flist2 wipes its counter, and which process of the client prints the next line is chance.
-      .replace(/^ {20}(?=\S)/, '')
+      .replace(/^(?: {20})+(?=\S)/, '')
       // -vvv of 3.2: the access time is the moment of the pull.
       .replace(/^(set modtime, atime of .*\)) \S+ \S+, \(\d+\) .*$/, '$1')
       .replace(/pid=\d+/, 'pid=PID')

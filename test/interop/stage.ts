@@ -11,6 +11,9 @@ import { DIFFERENCES, type Difference } from './differences.ts';
 import { type Fixtures, makeFixtures } from './fixtures.ts';
 import { compareOutcomes, type Outcome, pull } from './pull.ts';
 
+/** Long enough for a pull of the few files of a tree with which a reference may hang. */
+const HANGING_MS = 5000;
+
 /** One cell of the matrix. */
 export interface Cell {
   readonly asked: EquivalenceCase;
@@ -84,13 +87,24 @@ function puller(
       ...(deadlineMs !== undefined && { deadlineMs }),
     };
     try {
-      const expected = await pull(reference, { ...request, asked: reworded(asked, protocol), dir: `${dir}-reference` });
+      const expected = await pull(reference, {
+        ...request,
+        ...referenceHangs(asked, protocol),
+        asked: reworded(asked, protocol),
+        dir: `${dir}-reference`,
+      });
       return { expected, actual: await pull(ours, { ...request, dir: `${dir}-ours` }) };
     } finally {
       removeTree(`${dir}-reference`);
       removeTree(`${dir}-ours`);
     }
   };
+}
+
+/** A deadline for the cells in which the client may wait for the reference in vain. */
+function referenceHangs(asked: EquivalenceCase, protocol: number): { deadlineMs?: number } {
+  const hangs = DIFFERENCES.some((known) => known.referenceHangs && known.applies(asked, protocol));
+  return hangs ? { deadlineMs: HANGING_MS } : {};
 }
 
 /** What the reference is asked: other words where the table says that it does not understand its own. */

@@ -36,7 +36,7 @@ const { values } = parseArgs({
 
 const jobs = Number(values.jobs);
 const report = new Report();
-const cells = jobs >= 1 && hasRoot() ? chosenCells() : [];
+const cells = jobs >= 1 && hasRoot() ? await chosenCells() : [];
 if (cells.length === 0) {
   console.error(
     'usage: npm run matrix -- [--only TEXT] [--client NAME] [--protocol N] [--state NAME] [--shard I/N] [--jobs N] [--self]',
@@ -73,9 +73,9 @@ async function cleanUp(): Promise<void> {
   removeTree(probes);
 }
 
-function chosenCells(): Cell[] {
+async function chosenCells(): Promise<Cell[]> {
   const wanted = (client: string): boolean => values.client?.includes(client) ?? true;
-  const problems = values.client?.every((name) => name === 'system') ? [] : makeClientRoots();
+  const problems = values.client?.every((name) => name === 'system') ? [] : await makeClientRoots();
   for (const problem of problems) report.absent(problem);
   for (const name of absentClients().filter(wanted)) {
     // No Debian release has openrsync; that it is not there is no fault of the machine.

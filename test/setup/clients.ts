@@ -2,7 +2,7 @@
 
 import { spawnSync } from 'node:child_process';
 import { bundleProgram } from '../helpers/program.ts';
-import { installPackage, makeClientRoots, packageVersion, rootCommand, type Suite } from './client-roots.ts';
+import { installPackage, makeClientRoots, packageVersion, type RootName, rootCommand } from './client-roots.ts';
 
 export interface RsyncClient {
   /** Short name for test titles and --client. */
@@ -25,17 +25,18 @@ interface Candidate {
   /** A name in PATH. */
   readonly program: string;
   /** The root that has the program; absent for this machine's own. */
-  readonly suite?: Suite;
+  readonly root?: RootName;
 }
 
 const SYSTEM: Candidate = { name: 'system', family: 'rsync', program: 'rsync' };
 
 /** Clients of other versions and implementations. No Debian release has openrsync: it is used where PATH has it. */
 const OTHERS: readonly Candidate[] = [
-  { name: 'bullseye', family: 'rsync', program: 'rsync', suite: 'bullseye' },
-  { name: 'trixie', family: 'rsync', program: 'rsync', suite: 'trixie' },
-  { name: 'sid', family: 'rsync', program: 'rsync', suite: 'sid' },
-  { name: 'gokr', family: 'gokr', program: 'gokr-rsync', suite: 'sid' },
+  { name: 'bullseye', family: 'rsync', program: 'rsync', root: 'bullseye' },
+  { name: 'trixie', family: 'rsync', program: 'rsync', root: 'trixie' },
+  { name: 'trixie-3.4', family: 'rsync', program: 'rsync', root: 'trixie-3.4' },
+  { name: 'sid', family: 'rsync', program: 'rsync', root: 'sid' },
+  { name: 'gokr', family: 'gokr', program: 'gokr-rsync', root: 'sid' },
   { name: 'openrsync', family: 'openrsync', program: 'openrsync' },
 ];
 
@@ -63,7 +64,7 @@ export function absentClients(): string[] {
 export async function setup(): Promise<() => void> {
   if (probe(SYSTEM) === null && process.getuid?.() === 0) installPackage('rsync');
   if (process.env.MATRIX_CLIENTS === '1') {
-    for (const problem of makeClientRoots()) missing(problem);
+    for (const problem of await makeClientRoots()) missing(problem);
   }
   if (probe(SYSTEM) === null) missing('rsync client of this machine');
   else for (const client of [systemClient(), ...otherClients()]) console.log(describeClient(client));
@@ -96,10 +97,10 @@ const probed = new Map<string, RsyncClient>();
 
 /** Asks a program for its version; remembered, because every pull needs the answer. */
 function probe(candidate: Candidate): RsyncClient | null {
-  const { name, family, program, suite } = candidate;
+  const { name, family, program, root } = candidate;
   const known = probed.get(name);
   if (known !== undefined) return known;
-  const command = suite === undefined ? ([program] as const) : rootCommand(suite, program);
+  const command = root === undefined ? ([program] as const) : rootCommand(root, program);
   if (command === null) return null;
   const [path, ...prefix] = command;
   const result = spawnSync(path, [...prefix, '--version'], { encoding: 'latin1' });
@@ -109,10 +110,10 @@ function probe(candidate: Candidate): RsyncClient | null {
   return client;
 }
 
-function versionOf({ family, program, suite }: Candidate, output: string): { version: string; protocol: number } {
+function versionOf({ family, program, root }: Candidate, output: string): { version: string; protocol: number } {
   const line = output.split('\n')[0]!.replace(/\s+/g, ' ').trim();
   const [, plain, protocol] = /^(.*?) protocol version (\d+)$/.exec(line) ?? [];
-  const version = suite === undefined ? (plain ?? line) : `${program} ${packageVersion(suite, program)} of ${suite}`;
+  const version = root === undefined ? (plain ?? line) : `${program} ${packageVersion(root, program)} of ${root}`;
   // The implementations that do not say speak 27 (1-session.md 11).
   return { version, protocol: family === 'rsync' ? Number(protocol) : 27 };
 }
