@@ -1,24 +1,25 @@
-/** What stays of a sent list: enough to find and open an entry by its index, in typed arrays (28 bytes an entry plus its name). */
+/** What stays of a sent list: enough to find and open an entry by its index, in typed arrays (28 bytes an entry plus its name, 2 more in a list that something was requested of). */
 
 import type { TimeSlice } from '../slice.ts';
 import { type FileEntry, isDirectoryMode, isRegularMode, type SourceDirectory, writeLatin1 } from './entry.ts';
 import type { RelativeTail } from './relative-tail.ts';
 import { sortedPositions, sortKey } from './sort.ts';
 
-/** Words of one record: name start, name length, source, size low, size high, counters and flags. */
+/** Words of one record: name start, name length, source, size low, size high, flags. */
 const WORDS = 6;
 const W_NAME = 0;
 const W_LENGTH = 1;
 const W_SOURCE = 2;
 const W_SIZE_LOW = 3;
 const W_SIZE_HIGH = 4;
-const W_STATE = 5;
+const W_FLAGS = 5;
 
-/** Bits of the state word: one byte of sends, one of reports, then the flags. */
-const REPORT_UNIT = 0x100;
-const IS_REGULAR = 0x10000;
-const IS_DIRECTORY = 0x20000;
-const IS_FOLLOWED = 0x40000;
+const IS_REGULAR = 1;
+const IS_DIRECTORY = 2;
+const IS_FOLLOWED = 4;
+
+/** What a list costs beside its entries, with the objects of the directory that it is of, roughly and in bytes. */
+const LIST_OVERHEAD = 1200;
 
 const TWO_32 = 2 ** 32;
 
@@ -70,6 +71,8 @@ export class FileList {
   /** Attributes of the directory whose contents these are. */
   ownAttributes: ListedAttributes | null = null;
   #ownReports = 0;
+  /** Sends and reports of each entry, once there are any: the only part that sessions never share. */
+  #counters: Uint8Array | null = null;
   /** What AttributeLists.put returned, by place of transmission; null while that is 0 for all. */
   #abbreviated: Uint32Array<ArrayBuffer> | null = null;
 
@@ -94,7 +97,7 @@ export class FileList {
     records[at + W_SOURCE] = this.#sources.length - 1;
     records[at + W_SIZE_LOW] = entry.sizeBytes;
     records[at + W_SIZE_HIGH] = Math.floor(entry.sizeBytes / TWO_32);
-    records[at + W_STATE] =
+    records[at + W_FLAGS] =
       (isRegularMode(entry.mode) ? IS_REGULAR : 0) |
       (isDirectoryMode(entry.mode) ? IS_DIRECTORY : 0) |
       (isFollowed ? IS_FOLLOWED : 0);
@@ -146,7 +149,7 @@ export class FileList {
     const isOneDirectory = this.#sources.length === 1;
     for (let i = 0; i < this.count; i++) {
       const name = isOneDirectory ? this.name(i) : this.wireName(i);
-      keys[i] = sortKey(name, (this.#state(i) & IS_DIRECTORY) !== 0, this.#protocol);
+      keys[i] = sortKey(name, (this.#flags(i) & IS_DIRECTORY) !== 0, this.#protocol);
       if (i % NAMES_PER_LOOK === 0 && slice.expired) await slice.yield();
     }
     this.#order = await sortedPositions(keys, slice);
@@ -196,27 +199,21 @@ export class FileList {
   }
 
   isRegular(position: number): boolean {
-    return (this.#state(position) & IS_REGULAR) !== 0;
+    return (this.#flags(position) & IS_REGULAR) !== 0;
   }
 
   isFollowed(position: number): boolean {
-    return (this.#state(position) & IS_FOLLOWED) !== 0;
+    return (this.#flags(position) & IS_FOLLOWED) !== 0;
   }
 
   /** Times that the content was requested before this call; saturates at 255. */
   countSend(position: number): number {
-    const at = position * WORDS + W_STATE;
-    const sends = this.#records[at]! & 0xff;
-    if (sends < 0xff) this.#records[at]!++;
-    return sends;
+    return this.#count(2 * position);
   }
 
   /** Times that attributes were reported before this call; saturates at 255. */
   countReport(position: number): number {
-    const at = position * WORDS + W_STATE;
-    const reports = (this.#records[at]! >> 8) & 0xff;
-    if (reports < 0xff) this.#records[at]! += REPORT_UNIT;
-    return reports;
+    return this.#count(2 * position + 1);
   }
 
   /** Times that the attributes of the list's own directory were reported before this call. */
@@ -224,8 +221,34 @@ export class FileList {
     return this.#ownReports++;
   }
 
-  #state(position: number): number {
-    return this.#records[position * WORDS + W_STATE]!;
+  /** The same list for another session, which counts on its own. Only of a finished list. */
+  share(): FileList {
+    const twin = new FileList(this.start, this.#protocol);
+    twin.#records = this.#records;
+    twin.#names = this.#names;
+    twin.#sources = this.#sources;
+    twin.#order = this.#order;
+    twin.count = this.count;
+    twin.entriesThrough = this.entriesThrough;
+    return twin;
+  }
+
+  /** Gives back what it was given to grow. @returns bytes that it keeps, roughly. */
+  compact(): number {
+    this.#records = this.#records.slice(0, this.count * WORDS);
+    this.#names = Buffer.from(this.#names.subarray(0, this.#namesLength));
+    return this.#records.byteLength + this.#namesLength + this.#order.byteLength + LIST_OVERHEAD;
+  }
+
+  #count(at: number): number {
+    this.#counters ??= new Uint8Array(2 * this.count);
+    const before = this.#counters[at]!;
+    if (before < 0xff) this.#counters[at] = before + 1;
+    return before;
+  }
+
+  #flags(position: number): number {
+    return this.#records[position * WORDS + W_FLAGS]!;
   }
 
   #reserveName(length: number): void {
