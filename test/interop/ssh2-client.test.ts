@@ -4,22 +4,16 @@ import { generateKeyPairSync } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Duplex } from 'node:stream';
-import { Client, type Config } from 'ssh2';
+import type { Client } from 'ssh2';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { CIPHER_NAMES } from '../../src/listener/ssh/ciphers.ts';
 import { createHostKeyFile, loadHostKey } from '../../src/listener/ssh/hostkey.ts';
 import { type EncryptedStage, openEncryptedStage } from './encrypted-stage.ts';
-
-const COMMAND = 'rsync --server --daemon .';
-const GREETING = /^@RSYNCD: 32\.0 [a-z0-9 ]+\n$/;
-const LIST = 'pub            \t\nteam           \t\nclosed         \t\n@RSYNCD: EXIT\n';
+import { COMMAND, exec, expectList, refusal, Ssh2Clients } from './ssh2-peer.ts';
 
 let stage: EncryptedStage;
-/** The server's public key, as it must come over the wire. */
-let hostKey: Buffer;
-const ports = { anon_ssh: 0, authorized_ssh: 0 };
-let clients: Client[] = [];
+let anonymous: Ssh2Clients;
+let authorized: Ssh2Clients;
 
 beforeAll(async () => {
   stage = await openEncryptedStage((dir) => {
@@ -33,77 +27,25 @@ beforeAll(async () => {
     const limits = '[limits]\nsshKexPerSecond = 1000\n';
     return `${limits}[[listener]]\nanon_ssh = "127.0.0.1:0"\n${key}[[listener]]\n${authorized}${key}`;
   });
-  hostKey = Buffer.from(loadHostKey(join(stage.dir, 'host')).publicLine.split(' ')[1]!, 'base64');
-  for (const kind of ['anon_ssh', 'authorized_ssh'] as const) ports[kind] = await stage.port(kind);
+  const { publicLine } = loadHostKey(join(stage.dir, 'host'));
+  anonymous = new Ssh2Clients(await stage.port('anon_ssh'), publicLine);
+  authorized = new Ssh2Clients(await stage.port('authorized_ssh'), publicLine);
 });
 afterEach(() => {
-  for (const client of clients) client.end();
-  clients = [];
+  for (const clients of [anonymous, authorized]) clients.endAll();
 });
 afterAll(() => stage?.close());
 
-/** Logs in, with the server's key verified. */
-async function logIn(options: Partial<Config> = {}): Promise<Client> {
-  const client = new Client();
-  clients.push(client);
-  const ready = once(client, 'ready');
-  client.connect({
-    host: '127.0.0.1',
-    port: ports.anon_ssh,
-    username: 'anybody',
-    hostVerifier: (key) => key.equals(hostKey),
-    ...options,
-  });
-  await ready;
-  // What comes after the login is the business of the call that waits for it.
-  client.on('error', () => {});
-  return client;
-}
-
-/** Starts the daemon protocol. */
-function exec(client: Client, command = COMMAND): Promise<Duplex> {
-  return new Promise((resolve, reject) => {
-    client.exec(command, {}, (error, channel) => (error === undefined ? resolve(channel) : reject(error)));
-  });
-}
-
-/** Everything up to the end, with the exit status. */
-async function rest(channel: Duplex): Promise<{ text: string; status: unknown }> {
-  let text = '';
-  channel.on('data', (chunk: Buffer) => {
-    text += chunk.toString('latin1');
-  });
-  // Both may come with one packet.
-  const [[status]] = await Promise.all([once(channel, 'exit'), once(channel, 'close')]);
-  return { text, status };
-}
-
-/** Asks for the list over a channel whose greeting has not been read yet. */
-async function expectList(channel: Duplex): Promise<void> {
-  const [greeting] = (await once(channel, 'data')) as [Buffer];
-  expect(greeting.toString()).toMatch(GREETING);
-  const end = rest(channel);
-  channel.write('@RSYNCD: 31.0 sha512\n#list\n');
-  expect(await end).toEqual({ text: LIST, status: 0 });
-}
-
-/** The error of a call that must be refused. */
-function refusal(call: (done: (error: Error | undefined) => void) => void): Promise<string> {
-  return new Promise((resolve, reject) => {
-    call((error) => (error === undefined ? reject(new Error('was not refused')) : resolve(error.message)));
-  });
-}
-
 describe('an anonymous listener', () => {
   it.each(CIPHER_NAMES)('lists its modules over %s', async (cipher) => {
-    const client = await logIn({ algorithms: { cipher: [cipher] } });
+    const client = await anonymous.logIn({ algorithms: { cipher: [cipher] } });
     await expectList(await exec(client));
   });
 
   it('has the key that the client is told to trust, and no other', async () => {
     const other = generateKeyPairSync('ed25519').publicKey.export({ format: 'raw-public' });
-    const wrong = Buffer.concat([hostKey.subarray(0, -32), other]);
-    await expect(logIn({ hostVerifier: (key) => key.equals(wrong) })).rejects.toThrow('Host denied');
+    const wrong = Buffer.concat([anonymous.hostKey.subarray(0, -32), other]);
+    await expect(anonymous.logIn({ hostVerifier: (key) => key.equals(wrong) })).rejects.toThrow('Host denied');
   });
 
   it.each<[string, string, (client: Client, done: (error: Error | undefined) => void) => void]>([
@@ -117,19 +59,19 @@ describe('an anonymous listener', () => {
       (client, done) => client.forwardOut('127.0.0.1', 1, '127.0.0.1', 1, done),
     ],
   ])('refuses %s', async (_title, reason, call) => {
-    const client = await logIn();
+    const client = await anonymous.logIn();
     expect(await refusal((done) => call(client, done))).toContain(reason);
   });
 
   it('refuses a second channel and goes on with the first', async () => {
-    const client = await logIn();
+    const client = await anonymous.logIn();
     const first = await exec(client);
     expect(await refusal((done) => client.exec(COMMAND, {}, done))).toContain('Channel open failure');
     await expectList(first);
   });
 
   it('follows a change of keys that the client starts', async () => {
-    const client = await logIn();
+    const client = await anonymous.logIn();
     const channel = await exec(client);
     const changed = once(client, 'handshake');
     client._protocol.rekey();
@@ -139,8 +81,7 @@ describe('an anonymous listener', () => {
 });
 
 describe('an authorized listener', () => {
-  const as = (name: string): Promise<Client> =>
-    logIn({ port: ports.authorized_ssh, privateKey: readFileSync(join(stage.dir, name)) });
+  const as = (name: string): Promise<Client> => authorized.logIn({ privateKey: readFileSync(join(stage.dir, name)) });
 
   it('lets in the ed25519 key of its file', async () => {
     await expectList(await exec(await as('known')));
@@ -151,6 +92,6 @@ describe('an authorized listener', () => {
   });
 
   it('lets in nobody without a key', async () => {
-    await expect(logIn({ port: ports.authorized_ssh })).rejects.toThrow('All configured authentication methods failed');
+    await expect(authorized.logIn()).rejects.toThrow('All configured authentication methods failed');
   });
 });

@@ -25,8 +25,9 @@ declare module 'ssh2' {
     sftp(done: Done<unknown>): this;
     forwardIn(address: string, port: number, done: Done<number>): this;
     forwardOut(fromAddress: string, fromPort: number, address: string, port: number, done: Done<Duplex>): this;
+    setNoDelay(): this;
     end(): this;
-    /** The only way to a change of keys on this side. */
-    readonly _protocol: { rekey(): void };
+    /** The only way to a change of keys on this side, and to packets that its own channels would not send. */
+    readonly _protocol: { rekey(): void; channelData(recipient: number, data: Uint8Array): void };
   }
 }
