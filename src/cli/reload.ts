@@ -72,7 +72,7 @@ export class Reload {
     try {
       const next = read();
       await checkModules(next);
-      await apply(next, await loadHostTables(next));
+      await apply(next, await loadHostTables(next, ownRoot));
       this.#announce(next);
       this.#current = next;
     } catch (thrown) {

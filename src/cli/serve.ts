@@ -33,7 +33,7 @@ const SHUTDOWN_GRACE_MS = 5000;
  */
 export async function serve(start: Start, entry: URL): Promise<number> {
   const { config, environment, context } = start;
-  const tables = await loadHostTables(config);
+  const tables = await loadHostTables(config, start.outcome.ownRoot);
   const logger = createLogger({
     level: config.logLevel,
     isTerminal: process.stderr.isTTY,
@@ -58,6 +58,8 @@ export async function serve(start: Start, entry: URL): Promise<number> {
     const watched = await monitor.listen(monitoring);
     for (const { addressText } of watched) logger.info({ address: addressText }, 'monitoring');
     const guarantees = await settleSandbox(start, logger);
+    const linkless = config.modules.filter(({ path }) => tables.linkless.has(path)).map(({ name }) => name);
+    if (linkless.length > 0) logger.info({ modules: linkless }, 'mounted so that the kernel follows no link');
     await workers.start(config, tables, watched.length > 0);
     // Before anybody can know that we serve: without a handler, the signal ends the process.
     onReloadSignal(reloadFor(start, workers, logger, manager));

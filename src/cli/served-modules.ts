@@ -6,6 +6,7 @@ import type { IdNames } from '../flist/ids.ts';
 import type { Limits } from '../limits.ts';
 import type { ServedModule } from '../session/served-module.ts';
 import { readIdNames } from '../vfs/id-names.ts';
+import { linklessRoots } from '../vfs/linkless-roots.ts';
 import { loadXattrCalls, type XattrCalls } from '../vfs/xattrs.ts';
 import { RateLimit } from '../wire/rate-limit.ts';
 
@@ -18,18 +19,22 @@ export interface HostTables {
   readonly xattrs: XattrCalls | null;
   /** What the bandwidth limits count in, for all threads that serve this configuration. */
   readonly rates: SharedArrayBuffer;
+  /** Module roots below which the kernel follows no link. */
+  readonly linkless: ReadonlySet<string>;
 }
 
 /**
  * Reads the host's id names and, when a module wants them, binds the system calls that Node lacks.
+ * @param ownRoot whether this process has a root directory of its own, which nobody else can change.
  * @throws ConfigError when a module says `xattrs = true` and they cannot be bound.
  */
-export async function loadHostTables(config: Config): Promise<HostTables> {
+export async function loadHostTables(config: Config, ownRoot = false): Promise<HostTables> {
   return {
     idNames: { users: readIdNames('/etc/passwd'), groups: readIdNames('/etc/group') },
     // Least privilege: without such a module, FFI is never even loaded.
     xattrs: config.modules.some((module) => module.xattrs) ? await loadXattrCalls() : null,
     rates: newRates(config),
+    linkless: ownRoot ? linklessRoots() : new Set(),
   };
 }
 
@@ -53,7 +58,7 @@ export function servedModules(config: ServedConfig, tables: HostTables): ServedM
 
 function servedModule(
   module: ModuleConfig,
-  { idNames, xattrs }: HostTables,
+  { idNames, xattrs, linkless }: HostTables,
   limits: Limits,
 ): Omit<ServedModule, 'rateLimits'> {
   return {
@@ -61,6 +66,7 @@ function servedModule(
     comment: module.comment,
     isListed: module.list,
     path: Buffer.from(module.path),
+    linklessPath: linkless.has(module.path) ? module.path : null,
     allows: (address) => module.access.allows(address),
     authentication: module.auth,
     maxConnections: module.maxConnections,

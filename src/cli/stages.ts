@@ -8,7 +8,7 @@ import { resolve } from 'node:path';
 import type { Config, ConfigFlags, LoadContext } from '../config/config.ts';
 import { isSocketFd } from '../config/descriptors.ts';
 import { FileRecord, type FileRecordJson } from '../config/file-record.ts';
-import { directoriesOf } from '../config/files.ts';
+import { directoriesOf, isThroughLinks } from '../config/files.ts';
 import type { ListenAddress } from '../config/listen-address.ts';
 import { readConfig } from '../config/load.ts';
 import { inheritedSockets } from '../listener/activation.ts';
@@ -199,7 +199,11 @@ function confinementOf(
     readable: [...places, ...files],
     root: config.dontNamespace
       ? null
-      : { modules: places.map((path) => ({ path, open: () => openRoot(config, path) })), files },
+      : {
+          modules: places.map((path) => ({ path, open: () => openRoot(config, path) })),
+          linked: modules.map(({ path }) => path).filter(isThroughLinks),
+          files,
+        },
     keepsIdentity: false,
     sockets: false,
     ffi: modules.some(({ xattrs }) => xattrs),

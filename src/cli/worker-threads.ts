@@ -159,10 +159,10 @@ export class WorkerThreads implements Workers {
     return this.#bounds.logBudget;
   }
 
-  async start(config: Config, { idNames, rates }: HostTables, isWatched: boolean): Promise<void> {
+  async start(config: Config, { idNames, rates, linkless }: HostTables, isWatched: boolean): Promise<void> {
     this.#isWatched = isWatched;
     if (isWatched) this.#registry.watchLoop('main');
-    this.#work = { config: packConfig(config), idNames, rates };
+    this.#work = { config: packConfig(config), idNames, rates, linkless };
     await this.#pool.start();
     this.#pulse = setInterval(() => {
       this.#pool.endHanging();
@@ -171,8 +171,8 @@ export class WorkerThreads implements Workers {
     this.#pulse.unref();
   }
 
-  async apply(config: Config, { idNames, rates }: HostTables): Promise<void> {
-    this.#work = { config: packConfig(config), idNames, rates };
+  async apply(config: Config, { idNames, rates, linkless }: HostTables): Promise<void> {
+    this.#work = { config: packConfig(config), idNames, rates, linkless };
     await this.#pool.tellAll({ order: 'apply', work: this.#work } satisfies WorkerOrder);
   }
 

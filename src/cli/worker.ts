@@ -33,6 +33,8 @@ export interface Work {
   readonly idNames: IdNames;
   /** What bandwidth limits count in. */
   readonly rates: SharedArrayBuffer;
+  /** Module roots below which the kernel follows no link. */
+  readonly linkless: ReadonlySet<string>;
 }
 
 /** What the main thread can ask for. `apply` and `keys` are for connections to come. */
@@ -99,13 +101,14 @@ async function carryOut(order: WorkerOrder, serving: Serving, keys: ListenerKeys
   }
 }
 
-async function apply(serving: Serving, { config: packed, idNames, rates }: Work): Promise<void> {
+async function apply(serving: Serving, { config: packed, idNames, rates, linkless }: Work): Promise<void> {
   const config = unpackConfig(packed);
   const tables: Tables = {
     idNames: { users: asBuffers(idNames.users), groups: asBuffers(idNames.groups) },
     xattrs: config.modules.some(({ xattrs }) => xattrs) ? await loadXattrCalls() : null,
     lz4: await loadLz4(),
     rates,
+    linkless,
   };
   serving.apply(config, tables);
 }

@@ -10,7 +10,7 @@ import {
   type Stats,
   statSync,
 } from 'node:fs';
-import { dirname } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { ConfigError } from '../errors.ts';
 import type { FileRecord, RecordedFile } from './file-record.ts';
 
@@ -123,6 +123,15 @@ export function directoriesOf(path: string): string[] {
     return targets === holder || targets.startsWith(`${holder}/`) ? [holder] : [holder, targets];
   } catch {
     return [path];
+  }
+}
+
+/** Whether a link stands somewhere on the way to `path`, or whether nobody can tell. */
+export function isThroughLinks(path: string): boolean {
+  try {
+    return realpathSync(path) !== resolve(path);
+  } catch {
+    return true;
   }
 }
 

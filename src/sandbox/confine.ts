@@ -23,6 +23,8 @@ export interface Confinement {
   /** Of these, what root gets into a root directory of its own; null: no such directory, only Landlock. */
   readonly root: {
     readonly modules: readonly { readonly path: string; readonly open: () => number }[];
+    /** Paths of modules to which links lead. */
+    readonly linked: readonly string[];
     readonly files: readonly string[];
   } | null;
   /** Whether root stays root, for a command that the user runs with his own rights. */
@@ -119,13 +121,13 @@ function runtimeFor(givesUpRoot: boolean): Runtime | string {
 /** False, and a gap more, where this machine does not let us. */
 function tryOwnRoot(
   kernel: Kernel,
-  { modules, files }: NonNullable<Confinement['root']>,
+  { modules, linked, files }: NonNullable<Confinement['root']>,
   runtime: Runtime,
   gaps: string[],
 ): boolean {
   try {
     const data = files.filter((path) => existsSync(path)).map((path) => ({ path, use: 'data' }) as const);
-    enterMinimalRoot(kernel, { modules, files: [...runtime.files, ...data], links: runtime.links });
+    enterMinimalRoot(kernel, { modules, linked, files: [...runtime.files, ...data], links: runtime.links });
     return true;
   } catch (thrown) {
     if (!(thrown instanceof SandboxError)) throw thrown;

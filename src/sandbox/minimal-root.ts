@@ -25,6 +25,8 @@ import type { Kernel } from './syscalls.ts';
 export interface RootPlan {
   /** Directories that are served. `open` gives a descriptor for what lies at `path`, looked up in the mounts of this thread. */
   readonly modules: readonly { readonly path: string; readonly open: () => number }[];
+  /** Paths to which links lead that lie in such a directory: there they must be followed. */
+  readonly linked: readonly string[];
   /** Files and directories by their real paths. */
   readonly files: readonly { readonly path: string; readonly use: TreeUse }[];
   readonly links: RuntimeLinks;
@@ -89,11 +91,15 @@ function moveInto(kernel: Kernel, plan: RootPlan): void {
 }
 
 /** Parents before what lies in them. */
-function collectTrees(kernel: Kernel, { modules, files }: RootPlan): Tree[] {
-  const trees = modules.map(({ path, open }): Tree => {
+function collectTrees(kernel: Kernel, { modules, linked, files, links }: RootPlan): Tree[] {
+  const others = [...files.map(({ path }) => path), ...links.keys(), ...linked.map(normalPath)];
+  const trees = modules.map(({ path: given, open }): Tree => {
+    const path = normalPath(given);
+    // What the program itself needs may be reached through links as well.
+    const use = others.some((other) => other !== path && isInside(other, path)) ? 'data' : 'linkless';
     const place = open();
     try {
-      return { path: normalPath(path), use: 'data', isDirectory: true, fd: cloneTree(kernel, place, 'data') };
+      return { path, use, isDirectory: true, fd: cloneTree(kernel, place, use) };
     } finally {
       closeSync(place);
     }
@@ -114,8 +120,8 @@ function normalPath(path: string): string {
 
 function placeTree(kernel: Kernel, base: string, tree: Tree, placed: Tree[]): void {
   const { path, use, isDirectory: isForDirectory, fd } = tree;
-  const around = placed.find((other) => path === other.path || path.startsWith(`${other.path.replace(/\/$/, '')}/`));
-  if (around !== undefined && use === around.use) {
+  const around = placed.find((other) => isInside(path, other.path));
+  if (around !== undefined && holdsData(use) && holdsData(around.use)) {
     // Visible already, as part of the tree around it.
     closeSync(fd);
     return;
@@ -126,6 +132,15 @@ function placeTree(kernel: Kernel, base: string, tree: Tree, placed: Tree[]): vo
   }
   attachTree(kernel, fd, base + path);
   placed.push(tree);
+}
+
+/** Whether `path` is `directory` or lies in it. */
+function isInside(path: string, directory: string): boolean {
+  return path === directory || path.startsWith(`${directory.replace(/\/$/, '')}/`);
+}
+
+function holdsData(use: TreeUse): boolean {
+  return use === 'data' || use === 'linkless';
 }
 
 function placeLinks(base: string, links: RuntimeLinks): void {

@@ -1,6 +1,7 @@
 /** Mount trees as minimal-root.ts moves them about: cloned, made harmless, then attached. Linux 5.12 and later. */
 
-import type { Kernel } from './syscalls.ts';
+import { SandboxError } from '../errors.ts';
+import type { Kernel, Outcome } from './syscalls.ts';
 
 /** The same on all architectures. */
 const SYS_OPEN_TREE = 428;
@@ -30,12 +31,18 @@ const ATTR_RDONLY = 1;
 const ATTR_NOSUID = 2;
 const ATTR_NODEV = 4;
 const ATTR_NOEXEC = 8;
+/** From Linux 5.14 on. */
+const ATTR_NOSYMFOLLOW = 0x200000;
 
-/** What a tree is for, which says what else it may do; nothing can be written in any of them. */
-export type TreeUse = 'data' | 'program' | 'device';
+/**
+ * What a tree is for, which says what else it may do; nothing can be written in any of them. In a `linkless` one no link is
+ * followed either, wherever in a path it stands.
+ */
+export type TreeUse = 'data' | 'linkless' | 'program' | 'device';
 
 const ATTRIBUTES: Readonly<Record<TreeUse, number>> = {
   data: ATTR_RDONLY | ATTR_NOSUID | ATTR_NODEV | ATTR_NOEXEC,
+  linkless: ATTR_RDONLY | ATTR_NOSUID | ATTR_NODEV | ATTR_NOEXEC | ATTR_NOSYMFOLLOW,
   program: ATTR_RDONLY | ATTR_NOSUID | ATTR_NODEV,
   device: ATTR_RDONLY | ATTR_NOSUID | ATTR_NOEXEC,
 };
@@ -61,8 +68,12 @@ export function cloneTree(kernel: Kernel, place: string | number, use: TreeUse):
   const flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE | AT_EMPTY_PATH;
   const tree = kernel.syscall('open_tree', SYS_OPEN_TREE, at, path, flags);
   // Recursive, which a plain read-only bind is not: a mount below it would stay writable.
-  setAttributes(kernel, tree, '', ATTRIBUTES[use]);
-  return tree;
+  const { code } = setAttributes(kernel, tree, ATTRIBUTES[use]);
+  if (code === null) return tree;
+  kernel.call('close', tree);
+  // A kernel that knows no such attribute: then links are followed, and who reads below must see to it himself.
+  if (use === 'linkless' && code === 'EINVAL') return cloneTree(kernel, place, 'data');
+  throw new SandboxError(`mount_setattr: ${code}`);
 }
 
 /** Puts a tree onto an existing file or directory, and closes its descriptor. */
@@ -90,9 +101,9 @@ export function pivotHere(kernel: Kernel): void {
   kernel.call('umount2', '.', MNT_DETACH);
 }
 
-function setAttributes(kernel: Kernel, fd: number, path: string, attributes: number): void {
+function setAttributes(kernel: Kernel, fd: number, attributes: number): Outcome {
   const bytes = attributeBytes(attributes);
-  kernel.syscall('mount_setattr', SYS_MOUNT_SETATTR, fd, path, AT_RECURSIVE | AT_EMPTY_PATH, bytes, bytes.length);
+  return kernel.trySyscall(SYS_MOUNT_SETATTR, fd, '', AT_RECURSIVE | AT_EMPTY_PATH, bytes, bytes.length);
 }
 
 /** struct mount_attr: set:u64 clear:u64 propagation:u64 userns:u64. */

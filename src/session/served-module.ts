@@ -13,6 +13,8 @@ export interface ServedModule {
   readonly isListed: boolean;
   /** Absolute path of the root. */
   readonly path: Buffer;
+  /** The same as text where the kernel follows no link below it (vfs/linkless-roots.ts); else null. */
+  readonly linklessPath: string | null;
   /** Whether a peer's address may use it. */
   readonly allows: (address: string) => boolean;
   readonly authentication: ModuleAuthentication | null;

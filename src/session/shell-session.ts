@@ -127,7 +127,7 @@ class ShellSession {
       agreement,
       protocol,
       limits,
-      module: { listing: this.#request.listing, xattrs, openNoatime: false, dontCompress: null },
+      module: { linklessPath: null, listing: this.#request.listing, xattrs, openNoatime: false, dontCompress: null },
       paths: this.#request.paths,
       rootFd: this.#request.rootFd,
       streams: { reader: this.#reader, writer: this.#writer, messages, watchdog: this.#watchdog },

@@ -16,7 +16,7 @@ import { type SentFile, TransferProgress } from '../transfer/progress.ts';
 import { Sender } from '../transfer/sender.ts';
 import { skipListFor } from '../transfer/skip-compress.ts';
 import { CompressedTokens, PlainTokens } from '../transfer/tokens.ts';
-import { ModuleView } from '../vfs/module-root.ts';
+import { type ModuleRoot, ModuleView } from '../vfs/module-root.ts';
 import { CF_INC_RECURSE, IOERR_GENERAL, IOERR_VANISHED } from '../wire/constants.ts';
 import { DemuxSource } from '../wire/demux.ts';
 import type { ClientMessages } from '../wire/messages.ts';
@@ -45,7 +45,7 @@ export interface TransferSetup {
   readonly protocol: number;
   readonly options: ServerOptions;
   readonly agreement: Agreement;
-  readonly module: Pick<ServedModule, 'listing' | 'xattrs' | 'openNoatime' | 'dontCompress'>;
+  readonly module: Pick<ServedModule, 'linklessPath' | 'listing' | 'xattrs' | 'openNoatime' | 'dontCompress'>;
   readonly paths: PathStyle;
   /** Descriptor of the module root; stays the caller's. */
   readonly rootFd: number;
@@ -70,7 +70,7 @@ export async function runTransfer(setup: TransferSetup): Promise<void> {
   });
   const filter = await receiveFilters(reader, options, protocol, limits);
   watchdog.enter({ name: 'the transfer', totalMs: 0, idleMs: setup.idleMs });
-  const view = new ModuleView(setup.rootFd, limits, setup.module.xattrs, setup.paths.kind === 'system');
+  const view = new ModuleView(rootOf(setup), limits, setup.module.xattrs);
   let listSum: ContentSum | null = null;
   let sums: TransferSums | null = null;
   let compressed: CompressedTokens | null = null;
@@ -118,6 +118,10 @@ export async function runTransfer(setup: TransferSetup): Promise<void> {
 export function transferExit(messages: ClientMessages): number {
   if (messages.ioError & IOERR_GENERAL || messages.hasFileErrors) return EXIT.PARTIAL;
   return messages.ioError & IOERR_VANISHED ? EXIT.VANISHED : EXIT.OK;
+}
+
+function rootOf({ rootFd, module, paths }: TransferSetup): ModuleRoot {
+  return { fd: rootFd, linklessPath: module.linklessPath, isWholeSystem: paths.kind === 'system' };
 }
 
 function listContext(

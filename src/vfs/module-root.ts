@@ -1,7 +1,8 @@
 /**
  * The only code that opens anything inside a module. Each directory is opened relative to a held descriptor, component by
  * component, as `/proc/self/fd/<fd>/<name>` with O_NOFOLLOW: a component that is swapped for a link after it was listed gives
- * an error, and no name leads out of the module (security.md, introduction).
+ * an error, and no name leads out of the module (security.md, introduction). Where the mount itself follows no link, a plain
+ * path does the same.
  */
 
 import {
@@ -21,6 +22,7 @@ import { DIRECTORY_FLAGS, OWN_DESCRIPTORS } from './descriptors.ts';
 import { EINVAL, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR, errnoText, toFileError } from './errno.ts';
 import { OpenFile } from './open-file.ts';
 import { DirectoryPath, isDotDot, joinPath, splitPath } from './path.ts';
+import { type Place, PlainPaths, placeOf } from './plain-paths.ts';
 import { readDirectory } from './read-directory.ts';
 import type { XattrCalls } from './xattrs.ts';
 
@@ -41,15 +43,19 @@ const FILE_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBL
 /** Directories whose descriptor one session keeps: 512 sessions stay below 4096 descriptors. */
 const HELD_DIRECTORIES = 4;
 
-/** A held directory and the prefix that leads to its entries. */
-interface HeldDirectory {
-  readonly path: DirectoryPath;
+/** A held directory; its entries are named by `/proc/<pid>/fd/<fd>/`. */
+interface HeldDirectory extends Place {
   readonly fd: number;
-  /** `/proc/<pid>/fd/<fd>/`. */
-  readonly prefix: string;
-  /** The same, with room for a name behind it. */
-  readonly scratch: Buffer;
-  readonly prefixLength: number;
+}
+
+/** What a view is of. */
+export interface ModuleRoot {
+  /** Descriptor of the root directory; stays the caller's. */
+  readonly fd: number;
+  /** Where the root lies, when the kernel follows no link there (linkless-roots.ts); else null. */
+  readonly linklessPath: string | null;
+  /** Only for the root `/`, where a user's own paths are read with the user's own rights. */
+  readonly isWholeSystem?: boolean;
 }
 
 /** Where a path leads once the links in it are followed inside the module. */
@@ -77,17 +83,15 @@ export class ModuleView {
   readonly #rootFd: number;
   readonly #limits: Limits;
   readonly #xattrs: XattrCalls | null;
+  readonly #plain: PlainPaths | null;
   readonly #held: HeldDirectory[] = [];
   #closed = false;
 
-  /**
-   * @param rootFd descriptor of the module root; stays the caller's.
-   * @param xattrs null where the module does not serve extended attributes: then nobody may ask for them.
-   * @param isWholeSystem only for the root `/`, where a user's own paths are read with the user's own rights.
-   */
-  constructor(rootFd: number, limits: Limits, xattrs: XattrCalls | null = null, isWholeSystem = false) {
-    this.isWholeSystem = isWholeSystem;
-    this.#rootFd = rootFd;
+  /** @param xattrs null where the module does not serve extended attributes: then nobody may ask for them. */
+  constructor(root: ModuleRoot, limits: Limits, xattrs: XattrCalls | null = null) {
+    this.isWholeSystem = root.isWholeSystem ?? false;
+    this.#rootFd = root.fd;
+    this.#plain = root.linklessPath === null ? null : new PlainPaths(root.linklessPath, limits.depth);
     this.#limits = limits;
     this.#xattrs = xattrs;
   }
@@ -285,21 +289,29 @@ export class ModuleView {
     }
   }
 
+  /** How entries of a directory are named: by a plain path where no link is followed, else through a held descriptor. */
+  #place(directory: DirectoryPath): Place {
+    return this.#plain?.placeOf(directory) ?? this.#hold(directory);
+  }
+
   /**
-   * The path of an entry through its held directory; valid until the next call for the same directory.
+   * The path of an entry; valid until the next call for the same directory.
    * @param name bytes, or a latin1 string.
    */
   #entryPath(directory: DirectoryPath, name: Buffer | string): Buffer | string {
     if (typeof name !== 'string') return this.#bytePath(directory, name);
     // Node passes a string on faster than bytes, which it checks and copies.
-    if (name === '..' || NOT_PLAIN.test(name)) return this.#bytePath(directory, Buffer.from(name, 'latin1'));
-    return this.#hold(directory).prefix + name;
+    const { prefix } = this.#place(directory);
+    if (prefix === null || name === '..' || NOT_PLAIN.test(name)) {
+      return this.#bytePath(directory, Buffer.from(name, 'latin1'));
+    }
+    return prefix + name;
   }
 
   #bytePath(directory: DirectoryPath, name: Buffer): Buffer {
     // SECURITY: callers pass single components; the kernel would take `..` and `a/b` as well and leave the directory.
     if (isDotDot(name) || name.includes(SLASH) || name.includes(NUL)) throw outsideError();
-    const { scratch, prefixLength } = this.#hold(directory);
+    const { scratch, prefixLength } = this.#place(directory);
     if (name.length > scratch.length - prefixLength) throw new FileError(errnoText(ENAMETOOLONG), ENAMETOOLONG);
     name.copy(scratch, prefixLength);
     return scratch.subarray(0, prefixLength + name.length);
@@ -334,10 +346,7 @@ export class ModuleView {
     } catch (thrown) {
       throw toFileError(thrown);
     }
-    const prefix = `${OWN_DESCRIPTORS}${fd}/`;
-    const scratch = Buffer.alloc(prefix.length + 256);
-    scratch.write(prefix, 'latin1');
-    const held = { path, fd, prefix, scratch, prefixLength: prefix.length };
+    const held = { ...placeOf(path, `${OWN_DESCRIPTORS}${fd}/`), fd };
     this.#held.push(held);
     if (this.#held.length > HELD_DIRECTORIES) closeSync(this.#held.shift()!.fd);
     return held;

@@ -46,7 +46,11 @@ const dir = scratchDir(`profile-${scenario.name}`, values.dir);
 try {
   mkdirSync(join(dir, 'module'));
   scenario.prepare?.(dir, Number(values.scale));
-  const server = await startServer(scenario, 'ours', dir, ['--cpu-prof', `--cpu-prof-dir=${profiles}`]);
+  const server = await startServer(scenario, 'ours', dir, [
+    '--no-experimental-ffi',
+    '--cpu-prof',
+    `--cpu-prof-dir=${profiles}`,
+  ]);
   for (let run = 0; run < Number(values.runs); run++) {
     console.error(await runOnce(scenario, server, dir, Number(values.scale)));
   }

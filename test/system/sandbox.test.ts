@@ -2,17 +2,19 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server as NetServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { moduleUrl, rsync } from '../helpers/rsync.ts';
 import { mustRun, run } from '../helpers/run.ts';
 import { removeTree, scratchDir } from '../helpers/scratch.ts';
+import { startFlipper } from '../session/support/flipper.ts';
 import { type ListeningServer, type LogLine, PROJECT, runToEnd, startServer } from '../session/support/server.ts';
 import { missing } from '../setup/clients.ts';
 
 const USER = 1000;
+const LINKLESS = 'mounted so that the kernel follows no link';
 const GUARANTEES = [
   'identity',
   'capabilities',
@@ -156,6 +158,9 @@ describe.each(WAYS)('started as $name, the daemon', ({ wrap, uid, ownRoot }) => 
     expect(readdirSync(join(root, dir))).toEqual(['pub']);
     const mounts = readFileSync(`/proc/${server.pid}/mountinfo`, 'latin1').trim().split('\n');
     expect(mounts.filter((line) => !/^\S+ \S+ \S+ \S+ \S+ ro,nosuid,/.test(line))).toEqual([]);
+    const linkless = mounts.filter((line) => line.split(' ')[5]!.split(',').includes('nosymfollow'));
+    expect(linkless.map((line) => line.split(' ')[4])).toEqual([module]);
+    expect(server.logged).toContainEqual(expect.objectContaining({ modules: ['pub'], msg: LINKLESS }));
   });
 
   it('gives a hostile process in its place nothing: each attempt is denied', async (context) => {
@@ -225,6 +230,7 @@ describe('a privileged start', () => {
       inner: join(closed, 'served/inner'),
       linked: join(dir, 'links/link'),
     };
+    await mustRun('ln', ['-s', 'inner', join(closed, 'served/asked')]);
     const modules = Object.entries(names).map(([name, path]) => `[[module]]\nname = "${name}"\npath = "${path}"\n`);
     const started = await startServer({ toml: toml() + modules.join('') });
     running.push(started);
@@ -233,6 +239,31 @@ describe('a privileged start', () => {
       const { exitCode } = await rsync([moduleUrl(started.port, name!, rest.join('/')), 'got'], { cwd: dir });
       expect({ path, exitCode }).toEqual({ path, exitCode: 0 });
     }
+    // What lies in another module, and what a link leads to, is no mount of its own.
+    expect(started.server.logged).toContainEqual(expect.objectContaining({ modules: ['pub', 'outer'], msg: LINKLESS }));
+    const followed = await rsync(['-rL', moduleUrl(started.port, 'outer', ''), 'followed/'], { cwd: dir });
+    expect([followed.exitCode, readFileSync(join(dir, 'followed/asked/file'), 'utf8')]).toEqual([0, 'inner\n']);
+  });
+
+  it('shows nothing of outside while a directory is swapped for a link', { timeout: 120_000 }, async () => {
+    const { port, server } = await start([]);
+    mkdirSync(join(dir, 'outside'));
+    writeFileSync(join(dir, 'outside/er'), 'secret\n');
+    await mustRun('ln', ['-s', '../outside', join(module, 'evil')]);
+    const flipper = await startFlipper(join(module, 'deep'), join(module, 'evil'));
+    const contents = new Set<string>();
+    for (let round = 0; round < 30; round++) {
+      const out = join(dir, `swapped-${round}`);
+      const { exitCode } = await rsync(['-r', '-L', moduleUrl(port, 'pub', ''), `${out}/`], { cwd: dir });
+      expect([0, 23, 24]).toContain(exitCode);
+      for (const name of readdirSync(out, { recursive: true, encoding: 'utf8' })) {
+        if (name.endsWith('er')) contents.add(readFileSync(join(out, name), 'utf8'));
+      }
+    }
+    expect(await flipper.stop()).toBeGreaterThan(0);
+    expect([...contents].filter((text) => text !== 'deeper\n')).toEqual([]);
+    expect(server.logged).toContainEqual(expect.objectContaining({ modules: ['pub'], msg: LINKLESS }));
+    rmSync(join(module, 'evil'));
   });
 
   it('serves the whole system read-only', async () => {

@@ -216,7 +216,7 @@ describe('lists with incremental recursion', () => {
         return this.statDirectory(this.root);
       }
     }
-    const makeView = (fd: number, limits: ConstructorParameters<typeof ModuleView>[1]) => new WideView(fd, limits);
+    const makeView = (...args: ConstructorParameters<typeof ModuleView>) => new WideView(...args);
     const { lists } = await list(makeTree({}), ['.'], { ...INC, makeView });
     expect([lists.totals.entries, lists.isComplete]).toEqual([count + 1, false]);
     const single = await list(makeTree({ 'sub/': '' }), ['.'], {

@@ -5,14 +5,14 @@ import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { loadChecksums } from '../../../src/checksum/pool.ts';
 import { LimitError } from '../../../src/errors.ts';
 import type { Limits } from '../../../src/limits.ts';
-import { type FileStats, ModuleView } from '../../../src/vfs/module-root.ts';
+import { type FileStats, type ModuleRoot, ModuleView } from '../../../src/vfs/module-root.ts';
 import type { DirectoryPath } from '../../../src/vfs/path.ts';
 import { cleanUp, decode, list, makeTree, sendAll, shownSorted } from './list-fixture.ts';
 
 beforeAll(loadChecksums);
 afterEach(cleanUp);
 
-type ViewMaker = (rootFd: number, limits: Limits) => ModuleView;
+type ViewMaker = (root: ModuleRoot, limits: Limits) => ModuleView;
 
 /** A view in which the listing of every directory holds one more name. */
 function viewWithGhost(ghost: string): ViewMaker {
@@ -21,7 +21,7 @@ function viewWithGhost(ghost: string): ViewMaker {
       return [ghost, ...(await super.readdir(directory))];
     }
   }
-  return (rootFd, limits) => new GhostView(rootFd, limits);
+  return (root, limits) => new GhostView(root, limits);
 }
 
 /** A view in which one name lies on another device. */
@@ -33,7 +33,7 @@ function viewWithMount(mounted: string): ViewMaker {
       return stats;
     }
   }
-  return (rootFd, limits) => new MountView(rootFd, limits);
+  return (root, limits) => new MountView(root, limits);
 }
 
 describe('links, by default', () => {

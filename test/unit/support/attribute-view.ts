@@ -3,7 +3,7 @@
 import { FileError } from '../../../src/errors.ts';
 import type { Limits } from '../../../src/limits.ts';
 import { errnoText, systemError } from '../../../src/vfs/errno.ts';
-import { ModuleView } from '../../../src/vfs/module-root.ts';
+import { type ModuleRoot, ModuleView } from '../../../src/vfs/module-root.ts';
 import { type DirectoryPath, joinPath } from '../../../src/vfs/path.ts';
 import { hex } from './bytes.ts';
 
@@ -21,7 +21,7 @@ export const KERNEL_ACL = hex(
 );
 
 /** For ContextPlan.makeView. The table may change while the view is in use. */
-export function viewWithAttributes(table: AttributeTable): (rootFd: number, limits: Limits) => ModuleView {
+export function viewWithAttributes(table: AttributeTable): (root: ModuleRoot, limits: Limits) => ModuleView {
   class AttributeView extends ModuleView {
     override xattrNames(directory: DirectoryPath, name: Buffer): Buffer[] {
       const attributes = table[pathOf(directory, name)] ?? {};
@@ -35,7 +35,7 @@ export function viewWithAttributes(table: AttributeTable): (rootFd: number, limi
       return typeof value === 'string' ? Buffer.from(value, 'latin1') : value;
     }
   }
-  return (rootFd, limits) => new AttributeView(rootFd, limits);
+  return (root, limits) => new AttributeView(root, limits);
 }
 
 function pathOf(directory: DirectoryPath, name: Buffer): string {

@@ -12,7 +12,7 @@ import type { TransferContext } from '../../../src/transfer/context.ts';
 import { DeltaState } from '../../../src/transfer/delta.ts';
 import { TransferProgress } from '../../../src/transfer/progress.ts';
 import { PlainTokens } from '../../../src/transfer/tokens.ts';
-import { ModuleView } from '../../../src/vfs/module-root.ts';
+import { type ModuleRoot, ModuleView } from '../../../src/vfs/module-root.ts';
 import { openModuleRoot } from '../../../src/vfs/open-root.ts';
 import {
   CF_AVOID_XATTR_OPTIM,
@@ -79,7 +79,7 @@ export interface ContextPlan {
   readonly excluded?: readonly string[];
   readonly listSum?: ChecksumName | null;
   /** Another view of the module, for trees that differ from the disk. */
-  readonly makeView?: (rootFd: number, limits: Limits) => ModuleView;
+  readonly makeView?: (root: ModuleRoot, limits: Limits) => ModuleView;
 }
 
 export interface SessionFixture {
@@ -119,7 +119,8 @@ export async function makeSession(plan: ContextPlan): Promise<SessionFixture> {
   const writer = new FrameWriter(transport, limits.outputBytes);
   writer.startMux();
   const rootFd = openModuleRoot(Buffer.from(plan.root), limits);
-  const view = plan.makeView?.(rootFd, limits) ?? new ModuleView(rootFd, limits);
+  const root = { fd: rootFd, linklessPath: null };
+  const view = plan.makeView?.(root, limits) ?? new ModuleView(root, limits);
   const listSum = plan.listSum ? await acquireListSum(plan.listSum) : null;
   const context = {
     protocol,

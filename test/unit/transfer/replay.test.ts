@@ -54,7 +54,7 @@ async function openSession(recorded: RecordedSession) {
     incRecurse: recorded.incremental,
     compatFlags: recorded.compat_flags,
     options: { dryRun: recorded.dryRun },
-    makeView: (rootFd, limits) => new RecordedView(rootFd, limits),
+    makeView: (root, limits) => new RecordedView(root, limits),
   });
 }
 

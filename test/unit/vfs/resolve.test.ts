@@ -141,7 +141,7 @@ describe('links that lead nowhere', () => {
 describe('a view of the whole system', () => {
   const whole = (path: string, followLast = true): string => {
     const rootFd = openModuleRoot(bytes('/'), DEFAULT_LIMITS);
-    const view = new ModuleView(rootFd, DEFAULT_LIMITS, null, true);
+    const view = new ModuleView({ fd: rootFd, linklessPath: null, isWholeSystem: true }, DEFAULT_LIMITS);
     try {
       return `/${resolvedPath(view.resolve(view.root, bytes(join(fixture.root, path)), followLast))}`;
     } finally {
@@ -163,7 +163,7 @@ describe('a view of the whole system', () => {
     link('a/b', 'l');
     expect(whole('l')).toBe(join(fixture.root, 'a/b'));
     const rootFd = openModuleRoot(bytes('/'), DEFAULT_LIMITS);
-    const view = new ModuleView(rootFd, DEFAULT_LIMITS, null, true);
+    const view = new ModuleView({ fd: rootFd, linklessPath: null, isWholeSystem: true }, DEFAULT_LIMITS);
     const up = resolvedPath(view.resolve(view.root, bytes(`${fixture.root}/l/..`), true));
     const above = resolvedPath(view.resolve(view.root, bytes('..'), true));
     view.close();

@@ -31,13 +31,13 @@ export function makeView(): ViewFixture {
   mkdirSync(outside);
   writeFileSync(join(outside, 'file'), SECRET);
   const rootFd = openModuleRoot(Buffer.from(root), DEFAULT_LIMITS);
-  const view = new ModuleView(rootFd, DEFAULT_LIMITS);
+  const view = new ModuleView({ fd: rootFd, linklessPath: null }, DEFAULT_LIMITS);
   return {
     root,
     outside,
     view,
     rootFd,
-    newView: (limits = {}) => new ModuleView(rootFd, { ...DEFAULT_LIMITS, ...limits }),
+    newView: (limits = {}) => new ModuleView({ fd: rootFd, linklessPath: null }, { ...DEFAULT_LIMITS, ...limits }),
     remove() {
       view.close();
       closeSync(rootFd);

@@ -128,7 +128,7 @@ describe('a view', () => {
     const isSet = (target: string) => spawnSync('setfattr', ['-n', 'user.a', '-v', 'value', target]).status === 0;
     // The tool or attributes on the temporary directory may be missing.
     if (!isSet(join(root, 'file')) || !isSet(root)) return context.skip();
-    const view = new ModuleView(rootFd, DEFAULT_LIMITS, await loadXattrCalls());
+    const view = new ModuleView({ fd: rootFd, linklessPath: null }, DEFAULT_LIMITS, await loadXattrCalls());
     try {
       for (const name of ['file', '.']) {
         expect(view.xattrNames(view.root, bytes(name))).toContainEqual(bytes('user.a'));
@@ -142,7 +142,7 @@ describe('a view', () => {
   });
 
   it('lets no name leave the directory', async () => {
-    const view = new ModuleView(rootFd, DEFAULT_LIMITS, await loadXattrCalls());
+    const view = new ModuleView({ fd: rootFd, linklessPath: null }, DEFAULT_LIMITS, await loadXattrCalls());
     try {
       for (const name of ['..', '../x', 'a/b', 'a\0']) {
         expect(errnoOf(() => view.xattrNames(view.root, bytes(name)))).toBe(ENOENT);
@@ -154,7 +154,7 @@ describe('a view', () => {
   });
 
   it('of a module without attributes reads none', () => {
-    const view = new ModuleView(rootFd, DEFAULT_LIMITS);
+    const view = new ModuleView({ fd: rootFd, linklessPath: null }, DEFAULT_LIMITS);
     expect(() => view.xattrNames(view.root, bytes('file'))).toThrow(Bug);
     view.close();
   });
