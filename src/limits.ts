@@ -61,6 +61,8 @@ export interface Limits {
   globDirents: number;
   /** Names that wildcards may expand to (B-7). */
   globResults: number;
+  /** CPU time for the expansion of all wildcards (B-7), waiting for others not included. 200 000 entries take a tenth of it. */
+  globMs: number;
   /** Rules in a session's filter list, merge files included (B-9). */
   filterRules: number;
   /** All filter records together (B-9). */
@@ -131,6 +133,10 @@ export interface Limits {
   compressionJobs: number;
   /** Times that one file may be requested (B-19): first pass and redo. */
   sendsPerFile: number;
+  /** Content that one session may be asked for: this many times the sizes in its list, for a redo of everything … (B-19). */
+  contentPerListedByte: number;
+  /** … plus this many bytes, since files may have grown between the list and the request. */
+  contentBaseBytes: number;
   /** Attribute reports per file (B-20). */
   reportsPerFile: number;
   /** Keep-alives and deletion counts between the statistics and the client's goodbye; a real client sends one or two a minute. */
@@ -233,6 +239,7 @@ export const DEFAULT_LIMITS: Readonly<Limits> = Object.freeze({
   globPatterns: 64,
   globDirents: 200_000,
   globResults: 100_000,
+  globMs: 2 * SECOND,
   filterRules: 10_000,
   filterBytes: MIB,
   filterRecordBytes: 5119,
@@ -265,6 +272,8 @@ export const DEFAULT_LIMITS: Readonly<Limits> = Object.freeze({
   matchBlockBytes: MIB,
   compressionJobs: 3,
   sendsPerFile: 2,
+  contentPerListedByte: 3,
+  contentBaseBytes: 1024 * MIB,
   reportsPerFile: 4,
   goodbyeItems: 1000,
   xnameBytes: 4095,

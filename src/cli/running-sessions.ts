@@ -68,7 +68,9 @@ export class RunningSessions {
     const ticket = bounds.admission.admit(connection.peer);
     if (ticket instanceof AdmissionRefusal) {
       daemon.registry.connectionRefused();
-      daemon.logger.info({ peer: connection.peer.address, limit: ticket.cap }, 'connection refused');
+      // SECURITY: a flood of connections must not become a flood of lines (B-26b).
+      const line = createSessionLogger(daemon.logger, daemon.logBudget, daemon.limits, {});
+      line.info({ peer: connection.peer.address, limit: ticket.cap }, 'connection refused');
       service.refuse(connection, ticket);
       return;
     }
@@ -89,7 +91,7 @@ export class RunningSessions {
     registry.connectionRefused();
     if (limit !== undefined) limitHits.count(limit);
     const line = createSessionLogger(logger, logBudget, limits, { peer, port });
-    line.info({ outcome: code, detail: message }, 'no PROXY header');
+    line.info({ outcome: code, detail: message, ...(limit !== undefined && { limit }) }, 'no PROXY header');
   }
 
   /** Waits until no session runs any more. */

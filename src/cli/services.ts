@@ -1,6 +1,7 @@
 /** What each kind of listener does with a connection; listeners.ts asks for one service per listener. */
 
 import { Bug, RsyncError } from '../errors.ts';
+import { limitHits } from '../limit-hits.ts';
 import type { Limits } from '../limits.ts';
 import { type AdmissionRefusal, refuseConnection } from '../listener/admission.ts';
 import type { SocketTransport } from '../listener/socket-transport.ts';
@@ -72,6 +73,7 @@ export class Services {
       return await connection.startTls(keys().identity, limits.tlsHandshakeMs);
     } catch (thrown) {
       const error = thrown instanceof RsyncError ? thrown : new Bug('unexpected exception', { cause: thrown });
+      if (error.limit !== undefined) limitHits.count(error.limit);
       const { address: peer, port } = connection.peer;
       const line = createSessionLogger(logger, logBudget, limits, { listener: 'tls', peer, port });
       if (error instanceof Bug) line.error({ err: thrown }, 'internal error');

@@ -135,7 +135,7 @@ export class ArgumentLister {
   /** The directory where the argument's transfer starts; null, with the message sent, when there is none. */
   #enterBase(argument: SourceArgument): SourceDirectory | null {
     if (this.#base?.modulePath.equals(argument.base)) return this.#base;
-    const { view, module, messages, filter, limits } = this.#context;
+    const { view, module, messages, filter } = this.#context;
     try {
       const directory = this.#resolveDirectory(view.root, argument.base, argument.base);
       const stats = view.statDirectory(directory);
@@ -143,7 +143,7 @@ export class ArgumentLister {
         directory,
         wireName: Buffer.alloc(0),
         modulePath: argument.base,
-        scope: filter.rootScope(argument.base, (path) => this.#readMerge(path, limits.mergeFileBytes)),
+        scope: filter.rootScope(argument.base, (path) => this.#readMerge(path)),
         argumentDevice: stats.dev,
         device: stats.dev,
         inode: stats.ino,
@@ -268,11 +268,11 @@ export class ArgumentLister {
   }
 
   /** Reads a merge file for the filter engine: only what the module shows, never through a link (B-11). */
-  #readMerge(path: Buffer, maxBytes: number): Buffer | null {
+  #readMerge(path: Buffer): Buffer | null {
     const { view, module } = this.#context;
     if (module.filter.hidesWithParents(path, false)) return null;
     const place = unlessMissing(() => view.locateFile(path));
-    return place === null ? null : view.readSmallFile(place.directory, place.name, maxBytes);
+    return place === null ? null : view.readSmallFile(place.directory, place.name, 'mergeFileBytes');
   }
 }
 

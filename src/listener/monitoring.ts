@@ -6,6 +6,8 @@
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { limitHits } from '../limit-hits.ts';
 import type { Limits } from '../limits.ts';
 import { hostPortText, type InheritedDescriptor, type Listener, started, type TcpAddress } from './tcp.ts';
 
@@ -92,12 +94,28 @@ function boundedServer(
   server.keepAliveTimeout = 1;
   server.on('connection', (socket: Socket) => {
     // SECURITY: neither a client that sends nothing nor one that reads nothing keeps its connection beyond this.
-    const timer = setTimeout(() => socket.destroy(), monitoringMs);
+    const timer = setTimeout(() => {
+      limitHits.count('monitoringMs');
+      socket.destroy();
+    }, monitoringMs);
     timer.unref();
     socket.on('close', () => clearTimeout(timer));
   });
+  server.on('drop', () => limitHits.count('monitoringConnections'));
+  server.on('clientError', refuseBroken);
   // SECURITY: without a listener Node closes CONNECT, and takes an upgrade for an ordinary request.
   return server;
+}
+
+/** As Node does it without a listener, with the bounds counted. */
+function refuseBroken({ code }: NodeJS.ErrnoException, socket: Duplex): void {
+  const isLong = code === 'HPE_HEADER_OVERFLOW';
+  const isLate = code === 'ERR_HTTP_REQUEST_TIMEOUT';
+  if (isLong) limitHits.count('monitoringHeaderBytes');
+  if (isLate) limitHits.count('monitoringMs');
+  const status = isLong ? '431 Request Header Fields Too Large' : isLate ? '408 Request Timeout' : '400 Bad Request';
+  if (socket.writable) socket.write(`HTTP/1.1 ${status}\r\nConnection: close\r\n\r\n`);
+  socket.destroy();
 }
 
 async function answer(request: IncomingMessage, response: ServerResponse, pages: PageSource): Promise<void> {

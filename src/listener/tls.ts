@@ -112,7 +112,8 @@ export class TlsConnection {
     const secure = new TLSSocket(socket, options);
     // Node tells errors behind the handshake here and leaves the socket as it is.
     secure.on('_tlsError', (error: Error) => secure.destroy(error));
-    const timer = setTimeout(() => secure.destroy(new TimeoutError('timeout in the TLS handshake')), deadlineMs);
+    const late = new TimeoutError('timeout in the TLS handshake', { limit: 'tlsHandshakeMs' });
+    const timer = setTimeout(() => secure.destroy(late), deadlineMs);
     try {
       this.#transport = await handshake(secure, this.peer);
       return this.#transport;

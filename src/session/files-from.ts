@@ -50,7 +50,7 @@ function isNameEnd(byte: number, from0: boolean): boolean {
   return from0 ? byte === NUL : byte === LF || byte === CR;
 }
 
-function readInModule({ view, module, limits }: ListContext, path: Buffer): Buffer {
+function readInModule({ view, module }: ListContext, path: Buffer): Buffer {
   try {
     // SECURITY: only what the module shows, never through a link (CVE-2026-53802).
     const place = module.filter.hidesWithParents(path, false) ? null : view.locateFile(path);
@@ -58,8 +58,8 @@ function readInModule({ view, module, limits }: ListContext, path: Buffer): Buff
     const { directory, name } = place;
     const file = view.openFile(directory, name);
     file.close();
-    const content = view.readSmallFile(directory, name, limits.filesFromBytes);
-    if (content === null) throw new LimitError('filesFromBytes', 'files-from file too large');
+    const content = view.readSmallFile(directory, name, 'filesFromBytes');
+    if (content === null) throw new FileError(errnoText(ENOENT), ENOENT);
     return content;
   } catch (thrown) {
     if (!(thrown instanceof FileError)) throw thrown;

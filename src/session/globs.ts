@@ -24,14 +24,16 @@ export interface GlobDeps {
   hasWildcards(bytes: Buffer): boolean;
   /** A path or a component without wildcards, or whose wildcards match nothing, as a name. */
   literalOf(bytes: Buffer): Buffer;
+  /** CPU time of this thread in milliseconds; absent, that of the system. */
+  readonly cpuMs?: () => number;
 }
 
-export type GlobLimits = Pick<Limits, 'globPatterns' | 'globDirents' | 'globResults' | 'pathBytes'>;
+export type GlobLimits = Pick<Limits, 'globPatterns' | 'globDirents' | 'globResults' | 'globMs' | 'pathBytes'>;
 
 /**
  * Replaces each path that has wildcards by what it matches, in directory order; without a match it stays as it is.
  * The second of two equal patterns is dropped. Yields to other sessions while it works.
- * @throws LimitError `globPatterns`, `globDirents` or `globResults`.
+ * @throws LimitError `globPatterns`, `globDirents`, `globResults` or `globMs`.
  */
 export async function expandGlobs(
   paths: readonly SourcePath[],
@@ -68,12 +70,18 @@ class Expansion {
   readonly #deps: GlobDeps;
   readonly #limits: GlobLimits;
   readonly #slice = new TimeSlice();
+  readonly #cpuMs: () => number;
+  /** Reading of the clock when the current stretch of work began. */
+  #sinceMs: number;
+  #spentMs = 0;
   #dirents = 0;
   #results = 0;
 
   constructor(deps: GlobDeps, limits: GlobLimits) {
     this.#deps = deps;
     this.#limits = limits;
+    this.#cpuMs = deps.cpuMs ?? threadCpuMs;
+    this.#sinceMs = this.#cpuMs();
   }
 
   async expand(pattern: Buffer): Promise<Buffer[]> {
@@ -98,7 +106,7 @@ class Expansion {
     for (const { text, path } of candidates) {
       const names = glob === null ? [this.#deps.literalOf(component)] : await this.#read(path);
       for (const name of names) {
-        if (this.#slice.expired) await this.#slice.yield();
+        if (this.#slice.expired) await this.#waitFor(() => this.#slice.yield());
         if (glob !== null && (isDotName(name) || !glob.matches(name))) continue;
         const next = { text: join(text, name), path: join(path, name) };
         if (this.#isVisible(next.path, mustBeDirectory)) found.push(next);
@@ -108,8 +116,18 @@ class Expansion {
     return found;
   }
 
+  /** Waits for something; meanwhile other sessions work, which is not charged. */
+  async #waitFor<T>(what: () => T | Promise<T>): Promise<T> {
+    this.#spentMs += this.#cpuMs() - this.#sinceMs;
+    // SECURITY: few names can cost much, as a pattern or a link tried in each of many directories (B-7).
+    if (this.#spentMs > this.#limits.globMs) throw new LimitError('globMs', 'wildcards take too long');
+    const result = await what();
+    this.#sinceMs = this.#cpuMs();
+    return result;
+  }
+
   async #read(path: Buffer): Promise<Buffer[]> {
-    const names = await this.#deps.readdir(path);
+    const names = await this.#waitFor(() => this.#deps.readdir(path));
     this.#dirents += names.length;
     if (this.#dirents > this.#limits.globDirents) throw new LimitError('globDirents', 'wildcards meet too many names');
     return names;
@@ -125,6 +143,11 @@ class Expansion {
   #checkResults(count: number): void {
     if (count > this.#limits.globResults) throw new LimitError('globResults', 'wildcards match too many names');
   }
+}
+
+function threadCpuMs(): number {
+  const { user, system } = process.threadCpuUsage();
+  return (user + system) / 1000;
 }
 
 /** The components of a cleaned path; a final slash makes none. */

@@ -256,7 +256,7 @@ class Session implements LiveSession, Sheddable {
       this.#transport.destroy();
     }, limits.drainMs);
     try {
-      await this.#reader.discard(limits.drainBytes);
+      if (!(await this.#reader.discard(limits.drainBytes))) limitHits.count('drainBytes');
       await this.#transport.drained(0);
     } finally {
       clearTimeout(timer);

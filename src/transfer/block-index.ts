@@ -1,5 +1,6 @@
 /** Finds blocks by weak sum: a bitmap that rejects most offsets at once, then an exact table; match.ts searches it. */
 
+import { limitHits } from '../limit-hits.ts';
 import type { TimeSlice } from '../slice.ts';
 import type { BlockSums } from './block-sums.ts';
 
@@ -42,6 +43,8 @@ export class BlockIndex {
   readonly last: Int32Array;
   readonly #sums: BlockSums;
   readonly #candidates: number;
+  /** A weak sum had more blocks than are kept: counted once for a file. */
+  #isCrowded = false;
 
   private constructor(sums: BlockSums, options: BlockIndexOptions) {
     const countLog2 = Math.ceil(Math.log2(Math.max(2, sums.fullCount)));
@@ -84,7 +87,11 @@ export class BlockIndex {
         return;
       }
       // SECURITY: thousands of equal weak sums would make both this loop and the search quadratic (CVE-2026-70453).
-      if (++alike >= this.#candidates) return;
+      if (++alike >= this.#candidates) {
+        if (!this.#isCrowded) limitHits.count('matchCandidates');
+        this.#isCrowded = true;
+        return;
+      }
     }
     this.next[block] = head;
     this.heads[bucket] = block;

@@ -38,6 +38,8 @@ export class Sender {
   /** The list that the client's latest index belongs to. */
   #current: FileList | undefined;
   #phase = 0;
+  /** Sizes of the files that were asked for. */
+  #contentBytes = 0;
 
   constructor(context: TransferContext) {
     this.#context = context;
@@ -128,6 +130,7 @@ export class Sender {
     const sends = this.#claim(ndx, found);
     const file = this.#open(ndx, found);
     if (file === null) return undefined;
+    this.#chargeContent(file);
     const request = { ndx, iflags, basisType: FNAMECMP_FNAME, xname: null };
     if (file.sizeBytes > SMALL_FILE) return this.#sendLarge(file, found, { request, isRedo: sends > 0 });
     try {
@@ -189,6 +192,16 @@ export class Sender {
     return sends;
   }
 
+  /** Counts the content that a client is about to get. @throws LimitError, with the file closed, when that is too much. */
+  #chargeContent(file: OpenFile): void {
+    const { limits, lists } = this.#context;
+    this.#contentBytes += file.sizeBytes;
+    const aboveBase = this.#contentBytes - limits.contentBaseBytes;
+    if (aboveBase <= 0 || aboveBase <= limits.contentPerListedByte * lists.totals.totalSizeBytes) return;
+    file.close();
+    throw new LimitError('contentPerListedByte', 'far more content requested than was listed');
+  }
+
   /** Repeats a request, with the values of attributes that it asked for. */
   async #putItem(request: Request, xattrs: XattrRequest | null): Promise<void> {
     const { writer, ndxEncoder, protocol } = this.#context;
@@ -223,6 +236,7 @@ export class Sender {
     const blockSums = await readBlockSums(this.#context, appends);
     const file = this.#open(request.ndx, found);
     if (file === null) return;
+    this.#chargeContent(file);
     try {
       if (
         appends &&

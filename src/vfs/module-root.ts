@@ -15,7 +15,7 @@ import {
   openSync,
   readlinkSync,
 } from 'node:fs';
-import { Bug, FileError } from '../errors.ts';
+import { Bug, FileError, LimitError } from '../errors.ts';
 import { limitHits } from '../limit-hits.ts';
 import type { Limits } from '../limits.ts';
 import { DIRECTORY_FLAGS, OWN_DESCRIPTORS } from './descriptors.ts';
@@ -42,6 +42,9 @@ const FILE_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBL
 
 /** Directories whose descriptor one session keeps: 512 sessions stay below 4096 descriptors. */
 const HELD_DIRECTORIES = 4;
+
+/** Bounds of files that are read in one piece. */
+export type SmallFileLimit = 'mergeFileBytes' | 'filesFromBytes';
 
 /** A held directory; its entries are named by `/proc/<pid>/fd/<fd>/`. */
 interface HeldDirectory extends Place {
@@ -176,12 +179,16 @@ export class ModuleView {
     }
   }
 
-  /** Content of a small regular file, or null when it is missing, unreadable, no regular file or larger than `maxBytes`. */
-  readSmallFile(directory: DirectoryPath, name: Buffer, maxBytes: number): Buffer | null {
+  /**
+   * Content of a small regular file, or null when it is missing, unreadable or no regular file.
+   * @throws LimitError `limit` when it is larger than that.
+   */
+  readSmallFile(directory: DirectoryPath, name: Buffer, limit: SmallFileLimit): Buffer | null {
     try {
       const file = this.openFile(directory, name);
       try {
-        if (file.sizeBytes > maxBytes) return null;
+        if (file.sizeBytes > this.#limits[limit])
+          throw new LimitError(limit, 'a file named by the client is too large');
         const bytes = Buffer.allocUnsafe(file.sizeBytes);
         return bytes.subarray(0, file.readSync(bytes, 0));
       } finally {

@@ -4,6 +4,7 @@
  */
 
 import { ConfigError, FileError } from '../errors.ts';
+import { limitHits } from '../limit-hits.ts';
 import { E2BIG, ENAMETOOLONG, ENODATA, ENOTSUP, ERANGE, errnoText, systemError } from './errno.ts';
 
 /** XATTR_SIZE_MAX and XATTR_LIST_MAX of Linux: what one call can give. */
@@ -56,7 +57,10 @@ export class XattrCalls {
     const entry = terminated(this.#path, path);
     const name = terminated(this.#name, attribute);
     const value = this.#call((into, size) => lgetxattr(entry, name, into, size));
-    if (value !== null && value.length > maxBytes) throw new FileError(errnoText(E2BIG), E2BIG);
+    if (value !== null && value.length > maxBytes) {
+      limitHits.count('xattrValueBytes');
+      throw new FileError(errnoText(E2BIG), E2BIG);
+    }
     return value;
   }
 

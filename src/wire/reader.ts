@@ -172,8 +172,8 @@ export class ByteReader {
     return chunk !== null;
   }
 
-  /** Drops everything that comes, also after an abort, until the end of the stream or `maxBytes`. */
-  async discard(maxBytes: number): Promise<void> {
+  /** Drops everything that comes, also after an abort. @returns false when that was more than `maxBytes`, before the end of the stream. */
+  async discard(maxBytes: number): Promise<boolean> {
     let dropped = this.available;
     this.#chunk = EMPTY;
     this.#position = 0;
@@ -181,10 +181,11 @@ export class ByteReader {
       this.#pending ??= this.#source.read();
       const chunk = await this.#pending;
       this.#pending = null;
-      if (chunk === null) return;
+      if (chunk === null) return true;
       dropped += chunk.length;
       this.bytesRead += chunk.length;
     }
+    return false;
   }
 
   /** The next four bytes as a number, left in place; they must be available. */

@@ -9,6 +9,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { rsync } from '../helpers/rsync.ts';
 import { mustRun, type RunResult, run } from '../helpers/run.ts';
 import { removeTree, scratchDir } from '../helpers/scratch.ts';
+import { limitHitsOf, MONITORED } from '../session/support/limit-hits.ts';
 import { runToEnd } from '../session/support/server.ts';
 import { hasRoot } from '../setup/clients.ts';
 import { type EncryptedStage, openEncryptedStage, textOfErrors } from './encrypted-stage.ts';
@@ -42,10 +43,13 @@ describe.runIf(isReady)('a TLS listener', () => {
   let ca: string;
 
   beforeAll(async () => {
-    stage = await openEncryptedStage(async (dir) => {
-      await makeCertificate(dir, 'server');
-      return `[limits]\ntlsHandshakeMs = 500\ntlsHandshakesPerSecond = 1000\nhandshakes = 400\n${listener(dir, 'server')}`;
-    });
+    stage = await openEncryptedStage(
+      async (dir) => {
+        await makeCertificate(dir, 'server');
+        return `[limits]\ntlsHandshakeMs = 500\ntlsHandshakesPerSecond = 1000\nhandshakes = 400\n${listener(dir, 'server')}`;
+      },
+      { args: MONITORED },
+    );
     port = await stage.port('tls');
     ca = join(stage.dir, 'server.pem');
   });
@@ -149,6 +153,7 @@ describe.runIf(isReady)('a TLS listener', () => {
     await stage.expectPull('rsync://127.0.0.1/pub/', [], { env: through() });
     await Promise.all(closed);
     await stage.server.waitFor((line) => line.detail === 'timeout in the TLS handshake');
+    expect((await limitHitsOf(stage.server)).get('tlsHandshakeMs')).toBeGreaterThan(0);
   });
 
   it('shows a renewed certificate after SIGHUP and leaves running sessions alone', async () => {

@@ -3,9 +3,11 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { LimitName } from '../../src/limits.ts';
 import { makeTree } from '../helpers/tree.ts';
 import { hasRoot } from '../setup/clients.ts';
 import { readAnswer } from './support/answer.ts';
+import { limitHitsOf, MONITORED } from './support/limit-hits.ts';
 import type { Peer } from './support/peer.ts';
 import { judge, openStage, type Played, type Stage, type Verdict } from './support/stage.ts';
 import {
@@ -28,7 +30,7 @@ const NEVER = 60_000;
 
 const LIMITS = {
   'limits.greetingMs': ONE_SECOND,
-  'limits.moduleLineMs': 2 * ONE_SECOND,
+  'limits.moduleLineMs': 4 * ONE_SECOND,
   'limits.authMs': ONE_SECOND,
   'limits.argumentsMs': ONE_SECOND,
   'limits.filterIdleMs': ONE_SECOND,
@@ -135,6 +137,7 @@ describe.skipIf(!hasRoot())('a client that', { timeout: 20_000 }, () => {
   beforeAll(async () => {
     stage = await openStage({
       globals: LIMITS,
+      process: { args: MONITORED },
       prepare: async (dir) => {
         writeFileSync(join(dir, 'secrets'), 'alice:secret\n', { mode: 0o600 });
         mkdirSync(join(dir, 'large'));
@@ -208,21 +211,33 @@ describe.skipIf(!hasRoot())('a client that', { timeout: 20_000 }, () => {
     expect((await others.get('drain')!).line).toMatchObject({ outcome: 'access:unknown-module' });
   });
 
+  it('is let go is counted under the name of the deadline', async () => {
+    await Promise.all([...silent, ...others.values()]);
+    const hits = await limitHitsOf(stage.server);
+    expect(Object.keys(LIMITS).filter((name) => !hits.has(name.replace('limits.', '') as LimitName))).toEqual([
+      'timeout',
+    ]);
+  });
+
   it('uses up the time of each phase is let go before the file list', async () => {
-    const slow = await openStage({ globals: { 'limits.preTransferMs': ONE_SECOND } });
+    const globals = { 'limits.preTransferMs': ONE_SECOND };
+    const slow = await openStage({ globals, process: { args: MONITORED } });
     const peer = await slow.connect();
     peer.send(enter('pub'), pullArguments());
     await trickle(peer, data(31, ...Array<Buffer>(20).fill(filterRecord('- x'))));
     judge(await slow.finish(peer), 31, timeout(/timeout while waiting for what comes before the file list\n$/));
+    expect((await limitHitsOf(slow.server)).get('preTransferMs')).toBe(1);
     await slow.close();
   });
 
   it('keeps a session alive with keep-alives is let go at the longest session time', async () => {
-    const short = await openStage({ globals: { 'limits.sessionMs': ONE_SECOND } });
+    const globals = { 'limits.sessionMs': ONE_SECOND };
+    const short = await openStage({ globals, process: { args: MONITORED } });
     const peer = await short.connect();
     peer.send(...UP_TO_LIST);
     await trickle(peer, Buffer.concat(Array<Buffer>(100).fill(frame(0))));
     judge(await short.finish(peer), 31, timeout(/session too long\n$/));
+    expect((await limitHitsOf(short.server)).get('sessionMs')).toBe(1);
     await short.close();
   });
 });

@@ -1,10 +1,12 @@
-/** Bounds of limits.ts that a peer can reach, each lowered to N and met at N - 1, N and N + 1. */
+/** Bounds of limits.ts that a peer can reach, each lowered to N and met at N - 1, N and N + 1; the metric counts the last alone. */
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { LimitName } from '../../src/limits.ts';
 import { makeTree, type TreeEntry } from '../helpers/tree.ts';
 import { hasRoot } from '../setup/clients.ts';
+import { limitHitsOf, MONITORED } from './support/limit-hits.ts';
 import { openStage, type Stage } from './support/stage.ts';
 import {
   allDone,
@@ -32,6 +34,7 @@ const N = {
   filterBytes: 200,
   filterRecordBytes: 80,
   filterPatternBytes: 40,
+  mergeFileBytes: 30,
   mergeDepth: 3,
   mergeRules: 4,
   entries: 40,
@@ -63,6 +66,10 @@ const BOUNDS: readonly TreeEntry[] = [
     ]),
   ),
   ...around('filesFromBytes').map((size) => ({ name: `names${size}`, content: 'few/1\n'.padEnd(size, '#') })),
+  ...around('mergeFileBytes').map((size) => ({
+    name: `rules${size}`,
+    content: '# '.padEnd(size - 1, 'x').concat('\n'),
+  })),
   { name: 'two/2/file', content: '' },
   { name: 'three/2/3/file', content: '' },
   { name: 'four/2/3/4/file', content: '' },
@@ -113,6 +120,7 @@ const REACHES: Readonly<Record<Name, (count: number) => Request>> = {
   }),
   filterRecordBytes: (count) => ({ filters: [filterRecord('- x'.padEnd(count, '\0'))] }),
   filterPatternBytes: (count) => ({ filters: [filterRecord('- '.padEnd(count + 2, 'x'))] }),
+  mergeFileBytes: (count) => ({ filters: [filterRecord(`. rules${count}`)] }),
   mergeDepth: (count) => ({ filters: [filterRecord(`. nest${count}`)] }),
   mergeRules: (count) => ({ filters: range(count).map((number) => filterRecord(`: .m${number}`)) }),
   entries: (count) => ({ paths: [`entries${count}/`] }),
@@ -131,13 +139,23 @@ const REACHES: Readonly<Record<Name, (count: number) => Request>> = {
 /** Bounds of the text phase and of single fields, which break the format instead. */
 const TEXT_N = { lineBytes: 100, authLineBytes: 60, earlyInputBytes: 16, xnameBytes: 10, messageBytes: 20 } as const;
 
+/** More than any other test here sends behind an error. */
+const DRAIN_BYTES = 20_000;
+
 describe.skipIf(!hasRoot())('a bound', { timeout: 20_000 }, () => {
   let stage: Stage;
 
   beforeAll(async () => {
     const bounds = Object.entries({ ...N, ...TEXT_N }).map(([name, value]) => [`limits.${name}`, value] as const);
     stage = await openStage({
-      globals: { ...Object.fromEntries(bounds), 'limits.fileMessages': 3, 'limits.depth': 3, 'limits.linkHops': 2 },
+      globals: {
+        ...Object.fromEntries(bounds),
+        'limits.drainBytes': DRAIN_BYTES,
+        'limits.fileMessages': 3,
+        'limits.depth': 3,
+        'limits.linkHops': 2,
+      },
+      process: { args: MONITORED },
       prepare: async (dir) => {
         mkdirSync(join(dir, 'bounds'));
         await makeTree(join(dir, 'bounds'), BOUNDS);
@@ -156,13 +174,18 @@ describe.skipIf(!hasRoot())('a bound', { timeout: 20_000 }, () => {
   });
   afterAll(() => stage.close());
 
-  it.each(Object.keys(N) as Name[])('%s lets N - 1 and N pass and refuses N + 1', async (name) => {
+  const hits = async (name: LimitName): Promise<number> => (await limitHitsOf(stage.server)).get(name) ?? 0;
+
+  it.each(Object.keys(N) as Name[])('%s lets N - 1 and N pass, refuses N + 1 and counts it', async (name) => {
+    const before = await hits(name);
     for (const count of [N[name] - 1, N[name]]) {
       const { line } = await stage.play({ send: session(REACHES[name](count)) });
       expect(line, `at ${count}`).toMatchObject({ outcome: 'ok' });
     }
+    expect(await hits(name)).toBe(before);
     const tells = new RegExp(`limit ${name} reached: .*\\n$`);
     await stage.expectVerdict({ send: session(REACHES[name](N[name] + 1)) }, { outcome: `limit:${name}`, tells });
+    expect(await hits(name)).toBe(before + 1);
   });
 
   describe('of the text phase', () => {
@@ -170,16 +193,18 @@ describe.skipIf(!hasRoot())('a bound', { timeout: 20_000 }, () => {
     /** A line of exactly `length` bytes without its end. */
     const greetingOf = (length: number) => `${'@RSYNCD: 31.0 '.padEnd(length, 'x')}\n`;
 
-    it.each<[string, (count: number) => string, number, string]>([
-      ['lineBytes, in the greeting,', (count) => `${greetingOf(count)}no\n`, TEXT_N.lineBytes, most],
-      ['lineBytes, in the module line,', (count) => `@RSYNCD: 31.0\n${'n'.repeat(count)}\n`, TEXT_N.lineBytes, most],
+    it.each<[string, (count: number) => string, keyof typeof TEXT_N, string]>([
+      ['lineBytes, in the greeting,', (count) => `${greetingOf(count)}no\n`, 'lineBytes', most],
+      ['lineBytes, in the module line,', (count) => `@RSYNCD: 31.0\n${'n'.repeat(count)}\n`, 'lineBytes', most],
       [
         'earlyInputBytes',
         (count) => `@RSYNCD: 31.0\n#early_input=${count}\n${'\0'.repeat(count)}no\n`,
-        TEXT_N.earlyInputBytes,
+        'earlyInputBytes',
         'access:command',
       ],
-    ])('%s lets N - 1 and N pass and refuses N + 1', async (_name, sent, n, refusal) => {
+    ])('%s lets N - 1 and N pass, refuses N + 1 and counts it', async (_name, sent, limit, refusal) => {
+      const before = await hits(limit);
+      const n = TEXT_N[limit];
       for (const [count, outcome] of [
         [n - 1, least],
         [n, least],
@@ -187,9 +212,10 @@ describe.skipIf(!hasRoot())('a bound', { timeout: 20_000 }, () => {
       ] as const) {
         await stage.expectVerdict({ send: Buffer.from(sent(count)) }, { outcome: outcome!, tells: /^@ERROR: / });
       }
+      expect(await hits(limit)).toBe(before + 1);
     });
 
-    it('authLineBytes lets N - 1 and N pass and refuses N + 1', async () => {
+    it('authLineBytes lets N - 1 and N pass, refuses N + 1 and counts it', async () => {
       for (const [extra, outcome] of [
         [-1, 'access:auth'],
         [0, 'access:auth'],
@@ -201,10 +227,11 @@ describe.skipIf(!hasRoot())('a bound', { timeout: 20_000 }, () => {
         peer.send(`${'alice '.padEnd(TEXT_N.authLineBytes + extra, 'x')}\n`);
         expect((await stage.finish(peer)).line).toMatchObject({ outcome });
       }
+      expect(await hits('authLineBytes')).toBe(1);
     });
   });
 
-  it('xnameBytes lets N - 1 and N pass and refuses N + 1', async () => {
+  it('xnameBytes lets N - 1 and N pass, refuses N + 1 and counts it', async () => {
     for (const [extra, outcome] of [
       [-1, 'ok'],
       [0, 'ok'],
@@ -214,9 +241,10 @@ describe.skipIf(!hasRoot())('a bound', { timeout: 20_000 }, () => {
       const item = new ItemWriter().item(1, 0x1000, Buffer.from([length]), Buffer.alloc(length, 'x'));
       expect((await stage.play({ send: session({ rest: [data(31, item)] }) })).line).toMatchObject({ outcome });
     }
+    expect(await hits('xnameBytes')).toBe(1);
   });
 
-  it('messageBytes looks at the length before the code', async () => {
+  it('messageBytes looks at the length before the code, at N - 1, N and N + 1, and counts', async () => {
     for (const [extra, detail] of [
       [-1, 'unexpected message code 42'],
       [0, 'unexpected message code 42'],
@@ -228,25 +256,42 @@ describe.skipIf(!hasRoot())('a bound', { timeout: 20_000 }, () => {
         detail,
       });
     }
+    expect(await hits('messageBytes')).toBe(1);
+  });
+
+  it('drainBytes is the most that is read after an error', async () => {
+    const after = (count: number) => ({ send: Buffer.from(`@RSYNCD: 31.0\nno\n${'x'.repeat(count)}`), ends: true });
+    for (const [extra, expected] of [
+      [-1, 0],
+      [0, 0],
+      [1, 1],
+    ] as const) {
+      await stage.play(after(DRAIN_BYTES + extra));
+      expect(await hits('drainBytes')).toBe(expected);
+    }
   });
 
   it('fileMessages is followed by silence about further files', async () => {
     const missing = (count: number) => session({ paths: range(count).map((number) => `no${number}`) });
     const two = await stage.play({ send: missing(2) });
     expect(two.answer.messages.match(/link_stat/g)).toHaveLength(2);
+    expect(await hits('fileMessages')).toBe(0);
     const four = await stage.play({ send: missing(4) });
     expect(four.answer.messages.match(/link_stat/g)).toHaveLength(2);
     expect(four.answer.messages).toMatch(/too many messages, the rest is suppressed\n$/);
+    expect(await hits('fileMessages')).toBe(1);
   });
 
   it('depth lets N - 1 and N pass and reports what lies deeper', async () => {
     const messages = async (path: string) => (await stage.play({ send: session({ paths: [path] }) })).answer.messages;
     expect(await messages('two/')).toBe('');
     expect(await messages('three/')).toBe('');
+    expect(await hits('depth')).toBe(0);
     expect(await messages('four/')).toMatch(/four\/2\/3\/4.*File name too long \(36\)\n$/);
+    expect(await hits('depth')).toBeGreaterThan(0);
   });
 
-  it('linkHops ends a chain of links, with a message', async () => {
+  it('linkHops lets N - 1 and N links pass and ends a longer chain with a message', async () => {
     const follow = (name: string) =>
       Buffer.concat([
         enter('pub'),
@@ -256,7 +301,9 @@ describe.skipIf(!hasRoot())('a bound', { timeout: 20_000 }, () => {
       ]);
     expect((await stage.play({ send: follow('link1') })).answer.messages).toBe('');
     expect((await stage.play({ send: follow('link2') })).answer.messages).toBe('');
+    expect(await hits('linkHops')).toBe(0);
     expect((await stage.play({ send: follow('link3') })).answer.messages).toMatch(/link3/);
+    expect(await hits('linkHops')).toBeGreaterThan(0);
   });
 
   it('leaves the honest client alone', () => stage.expectHonestPull());

@@ -2,11 +2,11 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { limitHitsOf, MONITORED } from './support/limit-hits.ts';
 import { openStage, type Stage } from './support/stage.ts';
 
 const MONITORING_MS = 1500;
 const CONNECTIONS = 8;
-const MONITORED = ['--gokr.monitoring_listen=127.0.0.1:0'];
 
 let stage: Stage;
 let port: number;
@@ -104,6 +104,13 @@ describe('the monitoring listener', () => {
     const sockets = Array.from({ length: 3 * CONNECTIONS }, () => connect(port, '127.0.0.1').on('error', () => {}));
     await Promise.all(sockets.map((socket) => once(socket, 'close')));
     await expect.poll(async () => (await get('/healthz').catch(() => null))?.status, { timeout: 10_000 }).toBe(200);
+  });
+
+  it('counts the connections, headers and times that it ended', async () => {
+    const hits = await limitHitsOf(stage.server);
+    expect(hits.get('monitoringHeaderBytes')).toBe(1);
+    expect(hits.get('monitoringConnections')).toBeGreaterThanOrEqual(2 * CONNECTIONS);
+    expect(hits.get('monitoringMs')).toBeGreaterThan(0);
   });
 });
 

@@ -152,7 +152,7 @@ describe.runIf(isReady)('behind a proxy', () => {
     const since = server.logged.length;
     expect(await answerTo(sent)).toBe('');
     const line = await server.waitFor(({ outcome }) => outcome === 'timeout', since);
-    expect(line).toMatchObject({ msg: 'no PROXY header', peer: '127.0.0.1' });
+    expect(line).toMatchObject({ msg: 'no PROXY header', peer: '127.0.0.1', limit: 'proxyHeaderMs' });
   });
 
   it('SSH sees the client behind the header', async () => {

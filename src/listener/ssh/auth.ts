@@ -55,7 +55,8 @@ export async function authenticate(
     // Every client asks once with `none`, to hear what there is.
     if (request.method !== 'none' || !isFirst) failures++;
     if (failures >= limits.sshAuthTries) {
-      throw new AccessError('SSH: too many failed logins', 'Too many authentication failures', { code: 'ssh-auth' });
+      const details = { code: 'ssh-auth', limit: 'sshAuthTries' as const };
+      throw new AccessError('SSH: too many failed logins', 'Too many authentication failures', details);
     }
     await connection.drained(limits.outputBytes);
   }

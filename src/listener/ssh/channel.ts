@@ -161,7 +161,7 @@ class ChannelService {
   }
 
   #exec(command: Buffer): void {
-    this.#connection.setDeadline(0, '');
+    this.#connection.clearDeadline();
     try {
       requireDaemonCommand(command, this.#options.limits);
     } catch (thrown) {
@@ -184,10 +184,9 @@ class ChannelService {
 
   /** What a process does when it ends: its output goes out, then its status, then the channel closes. */
   async #finish(status: number): Promise<void> {
-    const { drainMs } = this.#options.limits;
     const transport = this.#transport!;
     // The client answers with its own close; one that does not is left behind.
-    this.#connection.setDeadline(drainMs, 'the end of the channel');
+    this.#connection.setDeadline('drainMs', 'the end of the channel');
     transport.endWrite();
     await transport.drained(0).catch(() => {});
     if (!this.#sentClose) {

@@ -66,11 +66,11 @@ export async function serveSsh(inner: Transport, options: SshOptions): Promise<S
 
 async function logIn(connection: SshConnection, options: SshOptions, address: string): Promise<Identity> {
   const { authentication, limits, onLogin } = options;
-  connection.setDeadline(limits.sshLoginMs, 'the SSH key exchange');
+  connection.setDeadline('sshLoginMs', 'the SSH key exchange');
   // With our key in hand the client may ask a person whether it is the right one, and then for a passphrase.
-  await connection.handshake(() => connection.setDeadline(limits.authMs, 'the SSH login'));
+  await connection.handshake(() => connection.setDeadline('authMs', 'the SSH login'));
   const who = await authenticate(connection, authentication, address, limits);
-  connection.setDeadline(limits.sshLoginMs, 'the SSH command');
+  connection.setDeadline('sshLoginMs', 'the SSH command');
   onLogin?.(who, connection.facts!, connection.clientVersion);
   return who;
 }

@@ -4,6 +4,7 @@
  */
 
 import { PeerGone, ProtocolError, RsyncError, TimeoutError } from '../../errors.ts';
+import { limitHits } from '../../limit-hits.ts';
 import type { Limits } from '../../limits.ts';
 import { ByteReader } from '../../wire/reader.ts';
 import type { Transport } from '../../wire/transport.ts';
@@ -18,6 +19,9 @@ const OUR_VERSION = Buffer.from('SSH-2.0-gokr_rsyncd');
 
 /** Version line with its CR but without LF: 255 with both. */
 const MAX_VERSION_BYTES = 254;
+
+/** Limits that are deadlines of a connection. */
+type DeadlineLimit = 'sshLoginMs' | 'authMs' | 'outputStallMs' | 'drainMs';
 
 /** One connection's transport layer. */
 export class SshConnection {
@@ -80,10 +84,15 @@ export class SshConnection {
     return this.#inner.queuedBytes;
   }
 
-  /** Makes every wait fail with TimeoutError after `ms`; replaces the deadline before. 0 is none. */
-  setDeadline(ms: number, what: string): void {
+  /** Makes every wait fail with TimeoutError after the time of a limit; replaces the deadline before. */
+  setDeadline(limit: DeadlineLimit, what: string): void {
+    this.clearDeadline();
+    this.#deadline = this.#abortAfter(limit, what);
+  }
+
+  /** From here on nothing needs to come. */
+  clearDeadline(): void {
     clearTimeout(this.#deadline);
-    this.#deadline = ms === 0 ? undefined : this.#abortAfter(ms, what);
   }
 
   /** Makes the current and every later wait fail with `reason`. */
@@ -166,12 +175,15 @@ export class SshConnection {
   /** Half-closes, lets what is queued go out and reads on until the peer closes, for at most `drainMs`; then closes. */
   async close(): Promise<void> {
     const { drainMs, drainBytes } = this.#limits;
-    clearTimeout(this.#deadline);
+    this.clearDeadline();
     clearTimeout(this.#rekeyDeadline);
     this.#inner.endWrite();
-    const timer = setTimeout(() => this.#inner.destroy(), drainMs);
+    const timer = setTimeout(() => {
+      limitHits.count('drainMs');
+      this.#inner.destroy();
+    }, drainMs);
     try {
-      await this.#source.discard(drainBytes);
+      if (!(await this.#source.discard(drainBytes))) limitHits.count('drainBytes');
       await this.#inner.drained(0);
     } catch (thrown) {
       if (!(thrown instanceof RsyncError)) throw thrown;
@@ -181,14 +193,14 @@ export class SshConnection {
     }
   }
 
-  #abortAfter(ms: number, what: string): NodeJS.Timeout {
-    return setTimeout(() => this.abort(new TimeoutError(`timeout: ${what}`)), ms);
+  #abortAfter(limit: DeadlineLimit, what: string): NodeJS.Timeout {
+    return setTimeout(() => this.abort(new TimeoutError(`timeout: ${what}`, { limit })), this.#limits[limit]);
   }
 
   /** The first exchange is inside the login's deadline. Later the client answers when it has read what is under way to it. */
   #startRekeyDeadline(): void {
     if (this.#exchange.isFirst) return;
-    this.#rekeyDeadline = this.#abortAfter(this.#limits.outputStallMs, 'the change of keys');
+    this.#rekeyDeadline = this.#abortAfter('outputStallMs', 'the change of keys');
   }
 
   #resumeOutput(): void {

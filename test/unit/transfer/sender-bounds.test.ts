@@ -40,8 +40,13 @@ interface Outcome {
 }
 
 /** Runs the transfer phase over what a client sends. */
-async function run(client: Buffer, plan: Partial<ContextPlan> = {}, args = ['.']): Promise<Outcome> {
-  const listed = await list(makeTree(TREE), args, plan);
+async function run(
+  client: Buffer,
+  plan: Partial<ContextPlan> = {},
+  args = ['.'],
+  tree: Readonly<Record<string, string>> = TREE,
+): Promise<Outcome> {
+  const listed = await list(makeTree(tree), args, plan);
   const { fixture, lists } = listed;
   while (!lists.isComplete) await lists.sendSubList();
   const before = dataOf(fixture.sent()).length;
@@ -160,7 +165,28 @@ describe('deletion counts', () => {
   });
 });
 
+describe('the content of a session', () => {
+  it('contentPerListedByte and contentBaseBytes let N - 1 and N pass and end the session at N + 1', async () => {
+    const asked = async (size: number) => {
+      const limits = { contentPerListedByte: 1, contentBaseBytes: 50 };
+      const client = requests([F, `00a0 ${WHOLE}`], [F, `00a0 ${WHOLE}`], DONE, DONE, DONE, DONE, DONE);
+      return (await run(client, { limits }, ['.'], { f: 'x'.repeat(size) })).error;
+    };
+    expect([await asked(49), await asked(50)]).toEqual([null, null]);
+    expect(await asked(51)).toMatchObject({ code: 'limit:contentPerListedByte', limit: 'contentPerListedByte' });
+  });
+});
+
 describe('the goodbye', () => {
+  it('goodbyeItems lets N - 1 and N items pass, the end included, and refuses one more', async () => {
+    const limits = { goodbyeItems: 3 };
+    const counts = (count: number) => Array.from({ length: count }, () => [-3, '00'.repeat(5)] as const);
+    const said = async (count: number) =>
+      (await run(requests(DONE, DONE, DONE, ...counts(count - 1), DONE, DONE), { limits })).error;
+    expect([await said(2), await said(3)]).toEqual([null, null]);
+    expect(await said(4)).toMatchObject({ limit: 'goodbyeItems' });
+  });
+
   it('takes nothing but an end', async () => {
     const { error } = await run(requests(DONE, DONE, DONE, [F, '0000']));
     expect(String(error)).toContain('unexpected ndx');

@@ -146,17 +146,21 @@ describe('things that are no regular files', () => {
 });
 
 describe('readSmallFile', () => {
-  it('gives the content up to its bound, null beyond', () => {
+  it.each(['mergeFileBytes', 'filesFromBytes'] as const)('gives the content up to %s, ends beyond', (limit) => {
     write('f', '12345');
-    expect(String(fixture.view.readSmallFile(fixture.view.root, bytes('f'), 5))).toBe('12345');
-    expect(fixture.view.readSmallFile(fixture.view.root, bytes('f'), 4)).toBeNull();
-    expect(fixture.view.readSmallFile(fixture.view.root, bytes('missing'), 4)).toBeNull();
+    const read = (max: number) => {
+      const view = fixture.newView({ [limit]: max });
+      return view.readSmallFile(view.root, bytes('f'), limit);
+    };
+    expect([String(read(6)), String(read(5))]).toEqual(['12345', '12345']);
+    expect(() => read(4)).toThrow(expect.objectContaining({ limit }));
+    expect(fixture.view.readSmallFile(fixture.view.root, bytes('missing'), limit)).toBeNull();
   });
 
   it('gives an empty file as no bytes', () => {
     write('f');
     truncateSync(join(fixture.root, 'f'));
-    expect(fixture.view.readSmallFile(fixture.view.root, bytes('f'), 0)?.length).toBe(0);
+    expect(fixture.view.readSmallFile(fixture.view.root, bytes('f'), 'mergeFileBytes')?.length).toBe(0);
   });
 });
 
@@ -175,7 +179,7 @@ describe('held descriptors', () => {
         .child(bytes('x'))
         .child(bytes('y'));
       await view.readdir(y);
-      expect(String(view.readSmallFile(y, bytes('f'), 10))).toBe(String(i));
+      expect(String(view.readSmallFile(y, bytes('f'), 'mergeFileBytes'))).toBe(String(i));
       expect(openDescriptors()).toBeLessThanOrEqual(before + 4);
     }
     view.close();

@@ -213,13 +213,13 @@ describe('the first exchange', () => {
   it('CVE-2024-6387: ends when the client says nothing in time', async () => {
     const penalties = new Penalties(DEFAULT_LIMITS);
     const { outcome } = serve({}, { limits: { sshLoginMs: 20 }, penalties });
-    expect((await outcome).error?.message).toBe('timeout: the SSH key exchange');
+    expect((await outcome).error).toMatchObject({ message: 'timeout: the SSH key exchange', limit: 'sshLoginMs' });
   });
 
   it('CVE-2024-6387: waits longer for the login, when a person looks at the fingerprint, but not forever', async () => {
     const { client, outcome } = serve({}, { limits: { authMs: 20 } });
     await client.connect();
-    expect((await outcome).error?.message).toBe('timeout: the SSH login');
+    expect((await outcome).error).toMatchObject({ message: 'timeout: the SSH login', limit: 'authMs' });
   });
 
   it('costs an address that misbehaves its next connections', async () => {
@@ -255,7 +255,7 @@ describe('the login', () => {
       await client.expect(MSG.USERAUTH_FAILURE);
     }
     expect(await client.disconnectText()).toBe('Too many authentication failures');
-    expect((await outcome).error?.code).toBe('ssh-auth');
+    expect((await outcome).error).toMatchObject({ code: 'ssh-auth', limit: 'sshAuthTries' });
   });
 
   it.each([MSG.CHANNEL_OPEN, MSG.GLOBAL_REQUEST, MSG.CHANNEL_DATA])(
