@@ -11,12 +11,15 @@ import { ownerWarning } from '../sandbox/user-namespace.ts';
 import { settleSandbox } from './guarantees.ts';
 import { keyFields, keyWarnings, type ListenerKeys } from './listener-keys.ts';
 import { type ListenerPlan, leftOut, type Place, planListeners, planMonitoring } from './listeners.ts';
+import { showTransfers } from './live-lines.ts';
 import { Monitor } from './monitor.ts';
 import { Reload } from './reload.ts';
 import { loadHostTables } from './served-modules.ts';
 import { connectServiceManager, statusText } from './service-manager.ts';
 import { endSignal, onReloadSignal } from './signals.ts';
 import type { Start } from './stages.ts';
+import { startSummary } from './start-summary.ts';
+import { quieter, terminalOf } from './terminal.ts';
 import { type OpenListener, openWorkers, type Workers } from './workers.ts';
 
 /** Time for the last log lines. */
@@ -34,11 +37,12 @@ const SHUTDOWN_GRACE_MS = 5000;
 export async function serve(start: Start, entry: URL): Promise<number> {
   const { config, environment, context } = start;
   const tables = await loadHostTables(config, start.outcome.ownRoot);
+  const terminal = terminalOf(process.stderr, environment);
   const logger = createLogger({
-    level: config.logLevel,
-    isTerminal: process.stderr.isTTY,
+    level: terminal === null ? config.logLevel : quieter(config.logLevel),
+    isTerminal: terminal !== null,
     isText: config.logFormat === 'text',
-    journald: environment.JOURNAL_STREAM !== undefined,
+    journald: terminal === null && environment.JOURNAL_STREAM !== undefined,
   });
   endOnException(logger);
   for (const warning of config.warnings) logger.warn(warning);
@@ -54,6 +58,7 @@ export async function serve(start: Start, entry: URL): Promise<number> {
   }
   const workers = await openWorkers({ config, context, plans, logger, entry });
   const monitor = new Monitor(config, logger, [workers.logBudget]);
+  let live: { stop(): void } | null = null;
   try {
     const watched = await monitor.listen(monitoring);
     for (const { addressText } of watched) logger.info({ address: addressText }, 'monitoring');
@@ -64,6 +69,13 @@ export async function serve(start: Start, entry: URL): Promise<number> {
     // Before anybody can know that we serve: without a handler, the signal ends the process.
     onReloadSignal(reloadFor(start, workers, logger, manager));
     announce(workers.listeners, config, logger);
+    if (terminal !== null) {
+      const monitored = watched.map(({ addressText }) => addressText);
+      const started = { config, listeners: workers.listeners, monitoring: monitored, guarantees };
+      logger.writeText(() => startSummary(started, terminal.isColoured));
+      logger.level = config.logLevel;
+      if (terminal.canMove) live = showTransfers(workers, logger, terminal);
+    }
     const shown = workers.listeners.map(({ addressText, keys }) => ({ kind: keys.current.kind, address: addressText }));
     if (watched.length > 0) monitor.ready(() => workers.snapshot(), shown, guarantees);
     manager.ready(
@@ -76,6 +88,7 @@ export async function serve(start: Start, entry: URL): Promise<number> {
     logger.info({ signal, sessions: workers.sessions }, 'stopping');
     await workers.finish(SHUTDOWN_GRACE_MS, endSignal());
   } finally {
+    live?.stop();
     await workers.close();
     await monitor.close();
     manager.close();

@@ -6,6 +6,7 @@
 
 import { type LoggerOptions, pino } from 'pino';
 import { escapeControls, escapeJsonControls } from './escape.ts';
+import type { LiveArea } from './live-area.ts';
 import { textLines } from './text-format.ts';
 
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal';
@@ -35,10 +36,16 @@ export interface Logger {
 
 /** The logger that owns the destination. */
 export interface RootLogger extends Logger {
+  /** Lines below it go nowhere; loggers that were made by `child` keep theirs. */
+  level: LogLevel;
   /** Lines lost because the reader of the log was too slow or is gone. */
   readonly droppedLines: number;
   /** Writes lines that the logger of a worker has made (`createLineLogger`). */
   writeLines(lines: readonly string[]): void;
+  /** From here on lines are written above the area. */
+  useArea(area: LiveArea): void;
+  /** Writes text as it is, in order with the lines; nothing is asked for while the terminal is stopped. */
+  writeText(text: () => string): void;
   /**
    * Waits until everything logged has been written, at most `timeoutMs`; false when the reader is stuck.
    * Node then hangs in exit(), since the blocked write keeps one of its threads: end with SIGKILL.
@@ -78,6 +85,8 @@ export function createLogger(options: LogOptions): RootLogger {
     droppedLines: { get: () => destination.droppedLines },
     flushed: { value: (timeoutMs: number) => destination.flushed(timeoutMs) },
     writeLines: { value: (lines: readonly string[]) => destination.writeAll(lines) },
+    useArea: { value: (area: LiveArea) => destination.useArea(area) },
+    writeText: { value: (text: () => string) => destination.writeText(text) },
   });
 }
 
@@ -122,6 +131,7 @@ class LogDestination {
   #droppedReported = 0;
   #broken = false;
   #reportDrops: (lines: number) => void = () => {};
+  #area: LiveArea | null = null;
 
   constructor({ fd = 2, isTerminal = false, isText = false, journald = false }: LogOptions) {
     this.#stream = pino.destination({ fd, sync: false, minLength: 0, maxLength: MAX_QUEUED_BYTES });
@@ -161,10 +171,24 @@ class LogDestination {
       return;
     }
     const line = this.#format(json);
-    const bytes = Buffer.byteLength(line);
+    this.#append(this.#area === null ? line : this.#area.above(line));
+  }
+
+  useArea(area: LiveArea): void {
+    this.#area = area;
+  }
+
+  writeText(text: () => string): void {
+    if (this.#broken || this.#pendingBytes > MAX_QUEUED_BYTES / 2) return;
+    const written = text();
+    if (written !== '') this.#append(written);
+  }
+
+  #append(text: string): void {
+    const bytes = Buffer.byteLength(text);
     this.#pendingBytes += bytes;
     try {
-      this.#stream.write(line);
+      this.#stream.write(text);
     } catch {
       // pino ends its stream when the event loop runs dry, and a line after that must not throw.
       this.#pendingBytes -= bytes;
