@@ -90,6 +90,8 @@ export interface Limits {
   filesFromNames: number;
   /** A --files-from file inside the module (B-13c). */
   filesFromBytes: number;
+  /** Lists kept for other clients by file_list_cache, in each worker (B-13); the one used longest ago goes, a tree beyond is not kept. */
+  listCacheBytes: number;
   /** One path, as C rsync's MAXPATHLEN - 1 (B-13d). */
   pathBytes: number;
   /** Directory depth (B-13d). */
@@ -252,6 +254,7 @@ export const DEFAULT_LIMITS: Readonly<Limits> = Object.freeze({
   entries: 20_000_000,
   filesFromNames: 2_000_000,
   filesFromBytes: 16 * MIB,
+  listCacheBytes: 64 * MIB,
   pathBytes: 4095,
   depth: 256,
   linkHops: 40,

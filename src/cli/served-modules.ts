@@ -77,6 +77,13 @@ function servedModule(
     dontCompress: module.dontCompress,
     logTransfers: module.logTransfers,
     logSample: module.logSample,
+    listCache:
+      module.listCacheSec === 0
+        ? null
+        : {
+            maxAgeMs: module.listCacheSec * 1000,
+            generationFile: module.generationFile === '' ? null : Buffer.from(module.generationFile),
+          },
     listing: {
       name: module.name,
       filter: new DaemonFilter(module.rules, limits),

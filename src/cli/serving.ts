@@ -2,6 +2,7 @@
 
 import type { CompressionTools } from '../compress/choose.ts';
 import type { Config } from '../config/config.ts';
+import { ListCache } from '../flist/shared-lists.ts';
 import type { OnClient } from '../listener/proxy.ts';
 import { SocketTransport } from '../listener/socket-transport.ts';
 import { type InheritedDescriptor, type Listener, listenSockets, type TcpAddress } from '../listener/tcp.ts';
@@ -44,6 +45,8 @@ export class Serving {
   readonly #options: ServingOptions;
   readonly #services: Services;
   readonly #listeners: Listener[] = [];
+  readonly #listCounts = { hits: 0, misses: 0, bypassed: 0 };
+  #listCache: ListCache | null = null;
   #bounds: SharedBounds;
 
   constructor(options: ServingOptions) {
@@ -51,6 +54,15 @@ export class Serving {
     this.#options = options;
     this.#bounds = boundsOver(state, worker, limits);
     this.#services = new Services(limits, this.#bounds);
+    this.#showCaches();
+  }
+
+  /** Figures of the caches, for the metrics. */
+  #showCaches(): void {
+    const counts = this.#listCounts;
+    this.registry.addCounter('file_list_cache_hits', () => counts.hits);
+    this.registry.addCounter('file_list_cache_misses', () => counts.misses);
+    this.registry.addCounter('file_list_cache_bypassed', () => counts.bypassed);
   }
 
   /** From here on sessions begin with this configuration; those that run keep theirs. */
@@ -60,6 +72,8 @@ export class Serving {
     this.#bounds = boundsOver(state, worker, limits);
     this.#services.use(limits, this.#bounds);
     const { compression, logBudget } = this.#bounds;
+    this.#listCache?.close();
+    this.#listCache = new ListCache(limits.listCacheBytes, this.#listCounts);
     const daemon = {
       modules: servedModules(config, tables),
       limits,
@@ -69,6 +83,7 @@ export class Serving {
       logBudget,
       registry: this.registry,
       transferLog: new TransferLog(limits),
+      listCache: this.#listCache,
     };
     this.#bounds.accepts.open();
     this.sessions.open(daemon, this.#bounds);

@@ -51,6 +51,10 @@ export interface ModuleConfig {
   readonly logTransfers: LogTransfers;
   /** Share of files that log_transfers = "file" logs, 0 to 1. */
   readonly logSample: number;
+  /** How long clients share a scan; 0: each has its own. */
+  readonly listCacheSec: number;
+  /** From the module root, without leading slash; empty: none. */
+  readonly generationFile: string;
 }
 
 /** What a listener of each kind needs beside its address; names of files are absolute, and the files were not looked at. */

@@ -166,6 +166,17 @@ function loadChmod(source: Source, path: string, text: string | null): ModuleCon
   return text === null ? null : { text, apply: source.locate(path, () => parseChmod(text)) };
 }
 
+function loadGenerationFile(source: Source, section: Section, values: Values): string {
+  const { generation_file: file, file_list_cache: cacheSec } = values;
+  if (file === '') return file;
+  const problem = (text: string) => source.error(keyPath(section, 'generation_file'), text);
+  if (cacheSec === 0) throw problem('needs file_list_cache as well');
+  if (file.startsWith('/') || file.split('/').some((part) => part === '..' || part === '.' || part === '')) {
+    throw problem(`"${file}" is not a path inside the module, as "snapshots/CURRENT"`);
+  }
+  return file;
+}
+
 /**
  * Checks one module and reads the files that it names.
  * @throws ConfigError naming file, line, key path, value and what is allowed.
@@ -202,6 +213,8 @@ export function loadModule(at: ModuleSurroundings, section: Section): ModuleConf
     dontCompress: values.dont_compress,
     logTransfers: values.log_transfers ?? at.logTransfers,
     logSample: values.log_sample,
+    listCacheSec: values.file_list_cache,
+    generationFile: loadGenerationFile(source, section, values),
   };
 }
 

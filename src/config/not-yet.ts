@@ -13,5 +13,5 @@ export const NOT_SUPPORTED_YET: {
   readonly module: readonly NotYet<keyof typeof MODULE_KEYS>[];
 } = {
   global: [],
-  module: [{ key: 'queue' }, { key: 'file_list_cache' }, { key: 'generation_file' }],
+  module: [{ key: 'queue' }],
 };

@@ -230,9 +230,14 @@ export const MODULE_KEYS = {
     min: 0,
     max: DAY_SEC,
     default: 0,
-    doc: 'Age of a scan shared by clients; 0: off.',
+    doc: 'Clients with the same options share a scan until it is this old; 0: each has its own.',
   },
-  generation_file: { kind: 'text', max: 4095, default: '', doc: 'A change of this file expires the shared scan.' },
+  generation_file: {
+    kind: 'text',
+    max: 4095,
+    default: '',
+    doc: 'File inside the module; when it changes, the shared scan is done anew at once.',
+  },
   log_sample: { kind: 'number', min: 0, max: 1, default: 1, doc: 'Share of files logged with log_transfers = "file".' },
 } as const satisfies KeyTable;
 

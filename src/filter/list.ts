@@ -37,6 +37,7 @@ export class ClientFilterList implements SessionFilter {
   #records: RuleText[] = [];
   #bytes = 0;
   #finished = false;
+  #isEmpty = false;
   #assembled: Assembled | null = null;
 
   constructor(options: ClientFilterOptions) {
@@ -63,11 +64,17 @@ export class ClientFilterList implements SessionFilter {
     this.#collect(rule, this.#optionRules, parseModernRule);
   }
 
+  /** True when there is no rule at all; known when the list is finished. */
+  get isEmpty(): boolean {
+    return this.#isEmpty;
+  }
+
   /** Ends the list: the letter `C` puts its rules after all others (7.8). */
   finish(): void {
     if (this.#options.cvsLetter && !this.#finished) {
       this.#records.push(parseModernRule(Buffer.from(':C')), CVS_LIST_RULE);
     }
+    this.#isEmpty = this.#optionRules.length === 0 && this.#records.length === 0;
     this.#finished = true;
   }
 

@@ -29,6 +29,8 @@ export interface FilterScope {
 
 /** A whole filter list, ready for the arguments of one session. */
 export interface SessionFilter {
+  /** True when there is no rule at all. */
+  readonly isEmpty: boolean;
   /**
    * The scope in force at one argument's transfer root.
    * @param basePath path of the transfer root from the module root; empty for the root itself.

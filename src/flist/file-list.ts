@@ -18,8 +18,8 @@ const IS_REGULAR = 1;
 const IS_DIRECTORY = 2;
 const IS_FOLLOWED = 4;
 
-/** What a list costs beside its entries, with the objects of the directory that it is of, roughly and in bytes. */
-const LIST_OVERHEAD = 1200;
+/** What a list costs beside its entries, roughly and in bytes. */
+const LIST_OVERHEAD = 500;
 
 const TWO_32 = 2 ** 32;
 

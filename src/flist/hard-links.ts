@@ -22,6 +22,11 @@ export class HardLinks {
     this.#maxGroups = limits.hardLinks;
   }
 
+  /** Groups so far. */
+  get groups(): number {
+    return this.#count;
+  }
+
   /** True when an entry takes part in grouping. */
   isCandidate(entry: FileEntry, protocol: number): boolean {
     if (entry.mode === 0) return false;

@@ -14,12 +14,17 @@ import { ListScanner } from './scan.ts';
 import type { SourceArgument } from './source-argument.ts';
 import type { AbbreviatedNames } from './xattrs.ts';
 
+/** What stays of a directory in objects, and of a group of hard links, roughly and in bytes. */
+const DIRECTORY_BYTES = 700;
+const GROUP_BYTES = 80;
+
 /** Owns the numbering of lists, entries and directories. */
 export class ListBuilder implements ListSource {
   readonly #context: ListContext;
   readonly #scanner: ListScanner;
   readonly #lister: ArgumentLister;
   readonly #encoder: EntryEncoder;
+  readonly #hardLinks: HardLinks | null;
   readonly #users: MentionedIds;
   readonly #groups: MentionedIds;
   /** Null without `-A` and `-X`. */
@@ -37,9 +42,9 @@ export class ListBuilder implements ListSource {
     const isNumeric = options.numericIds;
     this.#users = new MentionedIds(isNumeric ? new Map() : module.idNames.users);
     this.#groups = new MentionedIds(isNumeric ? new Map() : module.idNames.groups);
-    const hardLinks = options.hardLinks ? new HardLinks(limits) : null;
+    this.#hardLinks = options.hardLinks ? new HardLinks(limits) : null;
     const ids = { users: this.#users, groups: this.#groups };
-    this.#encoder = new EntryEncoder(layoutOf(context), context.writer, ids, hardLinks);
+    this.#encoder = new EntryEncoder(layoutOf(context), context.writer, ids, this.#hardLinks);
     this.#attributes = options.acls || options.xattrs > 0 ? new AttributeLists(context, ids) : null;
     this.#scanner = new ListScanner(context, this.#encoder, this.#attributes);
     this.#lister = new ArgumentLister(context, this.#scanner);
@@ -56,6 +61,11 @@ export class ListBuilder implements ListSource {
 
   get totalSizeBytes(): number {
     return this.#scanner.totalSizeBytes;
+  }
+
+  /** What it occupies beside the lists, roughly. */
+  get keptBytes(): number {
+    return this.#directories * DIRECTORY_BYTES + (this.#hardLinks?.groups ?? 0) * GROUP_BYTES;
   }
 
   abbreviated(id: number): AbbreviatedNames {

@@ -1,6 +1,7 @@
 /** A module as sessions see it: everything of its configuration that is needed to serve it, checked and compiled. */
 
 import type { ModuleListing } from '../flist/context.ts';
+import type { ListCacheSettings } from '../flist/shared-lists.ts';
 import type { LogTransfers } from '../observe/transfer-log.ts';
 import type { XattrCalls } from '../vfs/xattrs.ts';
 import type { RateLimit } from '../wire/rate-limit.ts';
@@ -32,6 +33,8 @@ export interface ServedModule {
   /** `dont_compress`; null for the built-in list. */
   readonly dontCompress: readonly string[] | null;
   readonly listing: ModuleListing;
+  /** `file_list_cache` and `generation_file`; null when each session scans for itself. */
+  readonly listCache: ListCacheSettings | null;
   readonly logTransfers: LogTransfers;
   /** Share of files logged, 0 to 1. */
   readonly logSample: number;

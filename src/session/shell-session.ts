@@ -132,6 +132,7 @@ class ShellSession {
       rootFd: this.#request.rootFd,
       streams: { reader: this.#reader, writer: this.#writer, messages, watchdog: this.#watchdog },
       compressionTools: compression,
+      listCache: null,
       idleMs: options.timeoutSec * 1000,
       onFileSent: () => {},
       onProgress: () => {},

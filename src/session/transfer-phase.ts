@@ -6,6 +6,8 @@ import { type CompressionTools, createCompressor } from '../compress/choose.ts';
 import { EXIT, ProtocolError, UsageError } from '../errors.ts';
 import type { ListContext } from '../flist/context.ts';
 import { FileLists } from '../flist/lists.ts';
+import type { RecordedLists } from '../flist/recorded-lists.ts';
+import type { ListCache, ListCacheSettings } from '../flist/shared-lists.ts';
 import { parseSourceArgument, type SourceArgument } from '../flist/source-argument.ts';
 import type { Limits } from '../limits.ts';
 import type { ServerOptions } from '../options/server-options.ts';
@@ -51,6 +53,8 @@ export interface TransferSetup {
   readonly rootFd: number;
   readonly limits: Limits;
   readonly compressionTools: CompressionTools;
+  /** Lists shared with other sessions; null where each scans for itself. */
+  readonly listCache: { readonly cache: ListCache; readonly settings: ListCacheSettings } | null;
   /** Silence after which the session ends, in milliseconds. */
   readonly idleMs: number;
   readonly onFileSent: (file: SentFile) => void;
@@ -74,14 +78,16 @@ export async function runTransfer(setup: TransferSetup): Promise<void> {
   let listSum: ContentSum | null = null;
   let sums: TransferSums | null = null;
   let compressed: CompressedTokens | null = null;
+  let shared: RecordedLists | null = null;
   try {
     listSum = options.checksum ? await acquireListSum(agreement.listSum) : null;
     sums = await acquireTransferSums(agreement.transferSum, agreement.checksumSeed);
     const context = listContext(setup, view, filter, listSum);
-    const lists = new FileLists(context);
+    const sources = await sourceArguments(context, setup, { reader, framed });
+    shared = sharedLists(context, setup, sources);
+    const lists = new FileLists(context, shared ?? undefined);
     const progress = new TransferProgress(lists, writer, setup.onFileSent);
     setup.onProgress(progress);
-    const sources = await sourceArguments(context, setup, { reader, framed });
     watchdog.arrived();
     await lists.sendFirst(sources.args, sources.mayRepeatNames);
     writer.flush();
@@ -110,6 +116,7 @@ export async function runTransfer(setup: TransferSetup): Promise<void> {
     listSum?.release();
     sums?.release();
     compressed?.release();
+    shared?.close();
     view.close();
   }
 }
@@ -160,6 +167,16 @@ function compressedTokens({ agreement, protocol, compressionTools, streams }: Tr
   const isDeflate = compression.name === 'zlib' || compression.name === 'zlibx';
   const stored = isDeflate ? factoryFor(0) : null;
   return new CompressedTokens(new CompressedTokenWriter(streams.writer, factoryFor(compression.level), stored));
+}
+
+/** Null when the session scans for itself. */
+function sharedLists(
+  context: ListContext,
+  { listCache, rootFd }: TransferSetup,
+  { args }: Sources,
+): RecordedLists | null {
+  if (listCache === null || !Array.isArray(args)) return null;
+  return listCache.cache.open({ context, rootFd, args, settings: listCache.settings });
 }
 
 interface Sources {

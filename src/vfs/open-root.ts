@@ -3,7 +3,7 @@
 import { closeSync, lstatSync, openSync, readlinkSync } from 'node:fs';
 import { FileError, SandboxError } from '../errors.ts';
 import type { Limits } from '../limits.ts';
-import { DIRECTORY_FLAGS } from './descriptors.ts';
+import { DIRECTORY_FLAGS, OWN_DESCRIPTORS } from './descriptors.ts';
 import { toFileError } from './errno.ts';
 import { joinPath, splitPath } from './path.ts';
 
@@ -44,6 +44,15 @@ export function openModuleRoot(path: Buffer, limits: Limits): number {
     const error = toFileError(thrown);
     const reason = error instanceof FileError ? error.message : String(thrown);
     throw new SandboxError(`${pathText(path)}: cannot open ${pathText(walked)}: ${reason}`, { cause: thrown });
+  }
+}
+
+/** Another descriptor of an open root, for whoever outlives the first. @throws FileError */
+export function duplicateModuleRoot(fd: number): number {
+  try {
+    return openSync(`${OWN_DESCRIPTORS}${fd}/.`, DIRECTORY_FLAGS);
+  } catch (thrown) {
+    throw toFileError(thrown);
   }
 }
 

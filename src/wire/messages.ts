@@ -18,6 +18,13 @@ import type { FrameWriter } from './writer.ts';
 const TEXT_MAX_OLD = 1023;
 const TEXT_MAX = 5119;
 
+/** What messages have done so far, as another session is to go on from it. */
+export interface MessageState {
+  readonly ioError: number;
+  readonly hasFileErrors: boolean;
+  readonly fileMessages: number;
+}
+
 /** Sends messages of one session; texts are bytes, since they quote file names. */
 export class ClientMessages {
   readonly #writer: FrameWriter;
@@ -29,6 +36,8 @@ export class ClientMessages {
   ioError = 0;
   /** A text was sent that makes the client exit with 23, whatever `ioError` says. */
   hasFileErrors = false;
+  /** A file that was listed or looked at is gone. */
+  hasVanished = false;
 
   /** @param maxFileMessages texts about single files before only their count is kept (B-13c). */
   constructor(writer: FrameWriter, protocol: number, maxFileMessages: number) {
@@ -42,6 +51,17 @@ export class ClientMessages {
     this.#quiet = true;
   }
 
+  get state(): MessageState {
+    return { ioError: this.ioError, hasFileErrors: this.hasFileErrors, fileMessages: this.#fileMessages };
+  }
+
+  /** Counts messages that the client got without our help. @param other all of them, those counted before included. */
+  adopt(other: MessageState): void {
+    this.ioError |= other.ioError;
+    this.hasFileErrors ||= other.hasFileErrors;
+    this.#fileMessages = Math.max(this.#fileMessages, other.fileMessages);
+  }
+
   /** A problem with one file; the client will exit with 23. */
   fileError(text: Buffer): void {
     this.#fileText(MSG_ERROR_XFER, text);
@@ -49,6 +69,7 @@ export class ClientMessages {
 
   /** A file vanished: a warning that leaves the exit code alone where the protocol has one. */
   vanished(text: Buffer): void {
+    this.hasVanished = true;
     this.#fileText(this.#protocol >= 30 ? MSG_WARNING : this.#protocol >= 28 ? MSG_INFO : MSG_ERROR_XFER, text);
   }
 

@@ -22,6 +22,9 @@ import type { Transport } from './transport.ts';
 /** Longest data frame; C rsync sends no more than about 64 KiB (1-session.md 6.1). */
 const MAX_FRAME = 65_532;
 
+/** Frames of others up to this length are copied to what is around them: a write of its own costs more. */
+const COPIED_FRAMES = 16 * 1024;
+
 const NO_FRAME = -1;
 
 export class FrameWriter {
@@ -135,6 +138,25 @@ export class FrameWriter {
     const at = encodeInt32(bytes, this.#position, ((MPLEX_BASE + code) << 24) | payload.length);
     bytes.set(payload, at);
     this.#position = at + payload.length;
+  }
+
+  /** Whole frames that somebody else has made. @param frames not to be changed any more. */
+  putFrames(frames: Uint8Array): void {
+    this.#sealFrame();
+    if (frames.length > COPIED_FRAMES) {
+      this.flush();
+      this.bytesWritten += frames.length;
+      this.#transport.write(frames);
+      return;
+    }
+    this.#ensureChunk(frames.length);
+    this.#chunk!.bytes.set(frames, this.#position);
+    this.#position += frames.length;
+  }
+
+  /** True when nobody takes anything any more. */
+  get isBroken(): boolean {
+    return this.#transport.isBroken;
   }
 
   /** An empty data frame: what every client takes as a sign of life (1-session.md 6.4). */

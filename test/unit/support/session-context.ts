@@ -138,7 +138,7 @@ export async function makeSession(plan: ContextPlan): Promise<SessionFixture> {
       outgoingChmod: null,
       ...plan.module,
     },
-    filter: { rootScope: () => scopeHiding(plan.excluded ?? []) },
+    filter: { isEmpty: (plan.excluded ?? []).length === 0, rootScope: () => scopeHiding(plan.excluded ?? []) },
     writer,
     messages: new ClientMessages(writer, protocol, limits.fileMessages),
     ndxEncoder: new NdxEncoder(protocol),
