@@ -92,6 +92,10 @@ export interface Limits {
   filesFromBytes: number;
   /** Lists kept for other clients by file_list_cache, in each worker (B-13); the one used longest ago goes, a tree beyond is not kept. */
   listCacheBytes: number;
+  /** Sums of `-c` kept for other clients, in each worker (B-13f): 100 000 files; those used longest ago go. */
+  digestCacheBytes: number;
+  /** Large files read for `-c` at once, in each worker (B-13f); others wait for their turn. */
+  digestReaders: number;
   /** One path, as C rsync's MAXPATHLEN - 1 (B-13d). */
   pathBytes: number;
   /** Directory depth (B-13d). */
@@ -255,6 +259,8 @@ export const DEFAULT_LIMITS: Readonly<Limits> = Object.freeze({
   filesFromNames: 2_000_000,
   filesFromBytes: 16 * MIB,
   listCacheBytes: 64 * MIB,
+  digestCacheBytes: 32 * MIB,
+  digestReaders: 2,
   pathBytes: 4095,
   depth: 256,
   linkHops: 40,

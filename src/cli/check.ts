@@ -72,6 +72,7 @@ function moduleLines(module: ModuleConfig): string[] {
     ...listed('uncompressed', module.dontCompress ?? []),
     ...(module.maxConnections === 0 ? [] : [`  max connections: ${module.maxConnections}`]),
     ...rateLines(module).map((line) => `  ${line}`),
+    ...cacheLines(module),
     `  timeout: ${module.timeoutSec} s`,
     `  log: ${module.logTransfers}`,
     ...listed('settings', switches),
@@ -80,6 +81,12 @@ function moduleLines(module: ModuleConfig): string[] {
 
 function rateLines({ bytesPerSecond }: Pick<ModuleConfig, 'bytesPerSecond'>): string[] {
   return bytesPerSecond === 0 ? [] : [`bandwidth: ${bytesPerSecond} bytes per second`];
+}
+
+function cacheLines({ listCacheSec, generationFile }: ModuleConfig): string[] {
+  if (listCacheSec === 0) return [];
+  const until = generationFile === '' ? '' : `, until ${escapeControls(generationFile)} changes`;
+  return [`  file list: one scan for all clients with the same options, for ${listCacheSec} s${until}`];
 }
 
 /** The bounds that are not what limits.ts says. */

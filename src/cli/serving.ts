@@ -2,6 +2,7 @@
 
 import type { CompressionTools } from '../compress/choose.ts';
 import type { Config } from '../config/config.ts';
+import { DigestCache } from '../flist/digest-cache.ts';
 import { ListCache } from '../flist/shared-lists.ts';
 import type { OnClient } from '../listener/proxy.ts';
 import { SocketTransport } from '../listener/socket-transport.ts';
@@ -46,7 +47,9 @@ export class Serving {
   readonly #services: Services;
   readonly #listeners: Listener[] = [];
   readonly #listCounts = { hits: 0, misses: 0, bypassed: 0 };
+  readonly #digestCounts = { hits: 0, misses: 0 };
   #listCache: ListCache | null = null;
+  #digestCache: DigestCache | null = null;
   #bounds: SharedBounds;
 
   constructor(options: ServingOptions) {
@@ -59,10 +62,15 @@ export class Serving {
 
   /** Figures of the caches, for the metrics. */
   #showCaches(): void {
-    const counts = this.#listCounts;
-    this.registry.addCounter('file_list_cache_hits', () => counts.hits);
-    this.registry.addCounter('file_list_cache_misses', () => counts.misses);
-    this.registry.addCounter('file_list_cache_bypassed', () => counts.bypassed);
+    const lists = this.#listCounts;
+    const digests = this.#digestCounts;
+    this.registry.addCounter('file_list_cache_hits', () => lists.hits);
+    this.registry.addCounter('file_list_cache_misses', () => lists.misses);
+    this.registry.addCounter('file_list_cache_bypassed', () => lists.bypassed);
+    this.registry.addCounter('digest_cache_hits', () => digests.hits);
+    this.registry.addCounter('digest_cache_misses', () => digests.misses);
+    this.registry.addGauge('file_list_cache_bytes', () => this.#listCache?.bytes ?? 0);
+    this.registry.addGauge('digest_cache_bytes', () => this.#digestCache?.bytes ?? 0);
   }
 
   /** From here on sessions begin with this configuration; those that run keep theirs. */
@@ -74,6 +82,7 @@ export class Serving {
     const { compression, logBudget } = this.#bounds;
     this.#listCache?.close();
     this.#listCache = new ListCache(limits.listCacheBytes, this.#listCounts);
+    this.#digestCache = new DigestCache(limits, this.#digestCounts);
     const daemon = {
       modules: servedModules(config, tables),
       limits,
@@ -84,6 +93,7 @@ export class Serving {
       registry: this.registry,
       transferLog: new TransferLog(limits),
       listCache: this.#listCache,
+      digestCache: this.#digestCache,
     };
     this.#bounds.accepts.open();
     this.sessions.open(daemon, this.#bounds);

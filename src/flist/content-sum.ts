@@ -2,8 +2,8 @@
 
 import { FileError } from '../errors.ts';
 import type { OpenFile } from '../vfs/open-file.ts';
-import { acquireChunk, releaseChunk } from '../wire/chunk.ts';
-import { breathe, type ListContext } from './context.ts';
+import { acquireChunk, type Chunk, releaseChunk } from '../wire/chunk.ts';
+import type { ListContext } from './context.ts';
 import type { SourceDirectory } from './entry.ts';
 import type { Examined } from './examine.ts';
 import { locateListed } from './locate.ts';
@@ -11,8 +11,22 @@ import { locateListed } from './locate.ts';
 /** Files up to this size are read in one tick: the thread pool would cost more than the read. */
 const SMALL_FILE = 128 * 1024;
 
-/** Digest of a file's content up to the size just listed; null when it cannot be read. */
+/** Digest of a file's content up to the size just listed; null when it cannot be read. The buffer is valid until the next call. */
 export async function digestOf(
+  context: ListContext,
+  source: SourceDirectory,
+  name: Buffer,
+  examined: Examined,
+): Promise<Buffer | null> {
+  const { digests } = context;
+  if (digests === null) return readDigest(context, source, name, examined);
+  const known = digests.cache.find(digests.sum, examined.stats);
+  if (known !== null) return known;
+  const read = () => readDigest(context, source, name, examined);
+  return examined.stats.size <= SMALL_FILE ? read() : digests.cache.read(read);
+}
+
+async function readDigest(
   context: ListContext,
   source: SourceDirectory,
   name: Buffer,
@@ -26,25 +40,45 @@ export async function digestOf(
     throw thrown;
   }
   const sum = context.listSum!;
+  const { digests } = context;
+  const { stats: listed } = examined;
   const chunk = acquireChunk();
   try {
-    sum.reset();
-    const size = Number(examined.stats.size);
-    for (let position = 0; position < size; ) {
-      const part = chunk.bytes.subarray(0, Math.min(size - position, chunk.bytes.length));
-      const count = size <= SMALL_FILE ? file.readSync(part, position) : await file.read(part, position);
-      if (count === 0) break;
-      sum.update(part.subarray(0, count));
-      position += count;
-      await breathe(context);
+    const begunMs = Date.now();
+    const before = digests === null ? null : file.stats();
+    await hashFile(context, file, Number(listed.size), chunk);
+    const digest = sum.digest();
+    if (digests !== null && before !== null) {
+      digests.cache.keep(digests.sum, digest, { listed, before, after: file.stats(), begunMs });
     }
-    return sum.digest();
+    return digest;
   } catch (thrown) {
     if (thrown instanceof FileError) return null;
     throw thrown;
   } finally {
     releaseChunk(chunk);
     file.close();
+  }
+}
+
+/** Feeds the first `size` bytes of a file, or all when it is shorter by now, into the sum of the list. */
+async function hashFile(
+  { listSum, slice, writer }: ListContext,
+  file: OpenFile,
+  size: number,
+  chunk: Chunk,
+): Promise<void> {
+  const sum = listSum!;
+  sum.reset();
+  for (let position = 0; position < size; ) {
+    const part = chunk.bytes.subarray(0, Math.min(size - position, chunk.bytes.length));
+    const count = size <= SMALL_FILE ? file.readSync(part, position) : await file.read(part, position);
+    if (count === 0) break;
+    sum.update(part.subarray(0, count));
+    position += count;
+    if (slice.expired) await slice.yield();
+    // Only whether there is a client: to wait for it here would keep others from reading.
+    if (writer.isBroken) await writer.drain();
   }
 }
 

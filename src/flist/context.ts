@@ -1,6 +1,6 @@
 /** What building a file list works with: one session's view, options, output and limits. */
 
-import type { ContentSum } from '../checksum/sums.ts';
+import type { ChecksumName, ContentSum } from '../checksum/sums.ts';
 import type { ModuleFilter, SessionFilter } from '../filter/types.ts';
 import type { Limits } from '../limits.ts';
 import type { ServerOptions } from '../options/server-options.ts';
@@ -9,6 +9,7 @@ import type { ModuleView } from '../vfs/module-root.ts';
 import type { ClientMessages } from '../wire/messages.ts';
 import type { NdxEncoder } from '../wire/ndx.ts';
 import type { FrameWriter } from '../wire/writer.ts';
+import type { DigestCache } from './digest-cache.ts';
 import type { IdNames } from './ids.ts';
 
 /** The module's settings that shape its file lists. */
@@ -38,6 +39,8 @@ export interface ListContext {
   readonly ndxEncoder: NdxEncoder;
   /** The sum of `-c`; null without. */
   readonly listSum: ContentSum | null;
+  /** Sums of `-c` that are known already, and the name under which; null where none are kept. */
+  readonly digests: { readonly cache: DigestCache; readonly sum: ChecksumName } | null;
   readonly slice: TimeSlice;
 }
 

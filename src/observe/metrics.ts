@@ -85,8 +85,14 @@ export const METRICS: readonly MetricRow[] = [
   {
     name: `${PREFIX}events_total`,
     type: 'counter',
-    help: 'What parts of the daemon count: hits and misses of the shared file list.',
+    help: 'What parts of the daemon count: hits and misses of the shared file lists and of the sums for -c.',
     samples: ({ snapshot }) => snapshot.counters.map(({ name, value }) => [{ event: name }, value]),
+  },
+  {
+    name: `${PREFIX}state`,
+    type: 'gauge',
+    help: 'What parts of the daemon hold now: bytes of the shared file lists and of the sums for -c, clients in queues.',
+    samples: ({ snapshot }) => snapshot.gauges.map(({ name, value }) => [{ of: name }, value]),
   },
   {
     name: `${PREFIX}log_lines_lost_total`,

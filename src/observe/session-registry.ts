@@ -70,6 +70,7 @@ export class SessionRegistry {
   readonly #modules = new Map<string, { bytesSent: number; bytesReceived: number; files: number }>();
   readonly #phases = new Map<string, Histogram>();
   readonly #counters = new Map<string, () => number>();
+  readonly #gauges = new Map<string, () => number>();
   #lag: LoopLag | null = null;
   #refused = 0;
   #nextId = 1;
@@ -120,6 +121,11 @@ export class SessionRegistry {
     this.#counters.set(name, value);
   }
 
+  /** As `addCounter`, for what goes up and down: `file_list_cache_bytes`. */
+  addGauge(name: string, value: () => number): void {
+    this.#gauges.set(name, value);
+  }
+
   /** Measures this event loop from here on. Costs a timer: only where somebody will look. @param loop its name. */
   watchLoop(loop: string): void {
     this.#lag ??= new LoopLag(loop);
@@ -142,6 +148,7 @@ export class SessionRegistry {
       })),
       refused: this.#refused,
       counters: [...this.#counters].map(([name, value]) => ({ name, value: value() })),
+      gauges: [...this.#gauges].map(([name, value]) => ({ name, value: value() })),
       loops: this.#lag === null ? [] : [this.#lag.take()],
     };
   }

@@ -59,6 +59,8 @@ export interface LoopSnapshot {
   readonly refused: number;
   /** What other parts count: `file_list_cache_hits` and the like. */
   readonly counters: readonly { readonly name: string; readonly value: number }[];
+  /** As `counters`, for what goes up and down. */
+  readonly gauges: readonly { readonly name: string; readonly value: number }[];
   /** Empty while nobody watches. */
   readonly loops: readonly LoopHealth[];
 }
@@ -70,6 +72,7 @@ export const EMPTY_SNAPSHOT: LoopSnapshot = {
   phases: [],
   refused: 0,
   counters: [],
+  gauges: [],
   loops: [],
 };
 
@@ -97,7 +100,12 @@ export function sumSnapshots(snapshots: readonly LoopSnapshot[]): LoopSnapshot {
     counters: sumBy(
       all(({ counters }) => counters),
       ({ name }) => name,
-      (a, b) => ({ ...a, value: a.value + b.value }),
+      addValues,
+    ),
+    gauges: sumBy(
+      all(({ gauges }) => gauges),
+      ({ name }) => name,
+      addValues,
     ),
     loops: all(({ loops }) => loops),
   };
@@ -106,6 +114,10 @@ export function sumSnapshots(snapshots: readonly LoopSnapshot[]): LoopSnapshot {
 /** Bytes that all modules have sent; what sessions without a module cost is in it. */
 export function bytesSentIn({ modules }: LoopSnapshot): number {
   return modules.reduce((sum, { bytesSent }) => sum + bytesSent, 0);
+}
+
+function addValues<T extends { readonly value: number }>(a: T, b: T): T {
+  return { ...a, value: a.value + b.value };
 }
 
 function addModules(a: ModuleTotals, b: ModuleTotals): ModuleTotals {

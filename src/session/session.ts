@@ -2,6 +2,7 @@
 
 import { type CompressionTools, requireLibrary } from '../compress/choose.ts';
 import { AccessError, Bug, EXIT, type LimitError, PeerGone, RsyncError, UsageError } from '../errors.ts';
+import type { DigestCache } from '../flist/digest-cache.ts';
 import type { ListCache } from '../flist/shared-lists.ts';
 import { limitHits } from '../limit-hits.ts';
 import type { Limits } from '../limits.ts';
@@ -41,6 +42,8 @@ export interface Daemon {
   readonly transferLog: TransferLog;
   /** For the modules that share file lists; absent where there is one session only. */
   readonly listCache?: ListCache;
+  /** Likewise, for `-c`. */
+  readonly digestCache?: DigestCache;
   /** Absent where every client that may log in is let in. */
   readonly onLogin?: LoginJudge;
   /** Called with what became of each session, when its connection is closed. */
@@ -178,7 +181,7 @@ class Session implements LiveSession, Sheddable {
     rootFd: number;
   }): Promise<void> {
     const { options, messages, module } = agreed;
-    const { listCache } = this.#daemon;
+    const { listCache, digestCache } = this.#daemon;
     const timeoutSec = options.timeoutSec > 0 ? Math.min(options.timeoutSec, module.timeoutSec) : module.timeoutSec;
     if (options.quiet) messages.setQuiet();
     messages.ioTimeout(timeoutSec);
@@ -192,6 +195,7 @@ class Session implements LiveSession, Sheddable {
       protocol: this.#protocol,
       limits: this.#daemon.limits,
       compressionTools: this.#daemon.compression,
+      digestCache,
       listCache:
         listCache === undefined || module.listCache === null ? null : { cache: listCache, settings: module.listCache },
       idleMs: timeoutSec * 1000,

@@ -5,6 +5,7 @@ import type { ContentSum, TransferSums } from '../checksum/sums.ts';
 import { type CompressionTools, createCompressor } from '../compress/choose.ts';
 import { EXIT, ProtocolError, UsageError } from '../errors.ts';
 import type { ListContext } from '../flist/context.ts';
+import type { DigestCache } from '../flist/digest-cache.ts';
 import { FileLists } from '../flist/lists.ts';
 import type { RecordedLists } from '../flist/recorded-lists.ts';
 import type { ListCache, ListCacheSettings } from '../flist/shared-lists.ts';
@@ -53,6 +54,8 @@ export interface TransferSetup {
   readonly rootFd: number;
   readonly limits: Limits;
   readonly compressionTools: CompressionTools;
+  /** Sums of `-c` kept for others; absent where there is one session only. */
+  readonly digestCache?: DigestCache | undefined;
   /** Lists shared with other sessions; null where each scans for itself. */
   readonly listCache: { readonly cache: ListCache; readonly settings: ListCacheSettings } | null;
   /** Silence after which the session ends, in milliseconds. */
@@ -137,7 +140,7 @@ function listContext(
   filter: ListContext['filter'],
   listSum: ContentSum | null,
 ): ListContext {
-  const { protocol, options, agreement, limits, module, streams } = setup;
+  const { protocol, options, agreement, limits, module, streams, digestCache } = setup;
   return {
     protocol,
     incRecurse: (agreement.compatFlags & CF_INC_RECURSE) !== 0,
@@ -151,6 +154,8 @@ function listContext(
     messages: streams.messages,
     ndxEncoder: new NdxEncoder(protocol),
     listSum,
+    digests:
+      digestCache === undefined || agreement.listSum === 'none' ? null : { cache: digestCache, sum: agreement.listSum },
     slice: new TimeSlice(),
   };
 }

@@ -1,6 +1,6 @@
 /** Sequential reading of an open file into memory of the caller. */
 
-import { closeSync, read, readSync, readv, readvSync } from 'node:fs';
+import { type BigIntStats, closeSync, fstatSync, read, readSync, readv, readvSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { toFileError } from './errno.ts';
 
@@ -17,6 +17,15 @@ export class OpenFile {
   constructor(fd: number, sizeBytes: number) {
     this.#fd = fd;
     this.sizeBytes = sizeBytes;
+  }
+
+  /** Its attributes now. @throws FileError */
+  stats(): BigIntStats {
+    try {
+      return fstatSync(this.#fd, { bigint: true });
+    } catch (thrown) {
+      throw toFileError(thrown);
+    }
   }
 
   /**

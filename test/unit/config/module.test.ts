@@ -32,6 +32,8 @@ describe('a module', () => {
       dontCompress: null,
       logTransfers: 'session',
       logSample: 1,
+      listCacheSec: 0,
+      generationFile: '',
     });
     expect(rules).toEqual({ filter: [], includeFrom: [], include: [], excludeFrom: [], exclude: [] });
     expect(access.allows('203.0.113.1')).toBe(true);

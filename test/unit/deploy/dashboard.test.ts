@@ -32,6 +32,7 @@ describe('the dashboard', () => {
     expect(metricNames().filter((name) => !shown.has(name))).toEqual([
       'gokr_rsyncd_received_bytes_total',
       'gokr_rsyncd_events_total',
+      'gokr_rsyncd_state',
       'gokr_rsyncd_heap_used_bytes',
       'process_start_time_seconds',
     ]);

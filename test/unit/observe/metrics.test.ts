@@ -22,6 +22,7 @@ it('has a line for each figure of the state', async () => {
       'gokr_rsyncd_limit_hits_total{limit="connections"} 3',
       'gokr_rsyncd_limit_hits_total{limit="args"} 0',
       'gokr_rsyncd_events_total{event="file_list_cache_hits"} 9',
+      'gokr_rsyncd_state{of="file_list_cache_bytes"} 4096',
       'gokr_rsyncd_sandbox_guarantee{guarantee="no writing"} 1',
       'gokr_rsyncd_event_loop_lag_seconds{loop="main",quantile="0.99"} 0.01',
       'process_resident_memory_bytes 104857600',

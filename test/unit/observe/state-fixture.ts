@@ -33,6 +33,7 @@ export function stateWith(changes: Partial<DaemonState> = {}): DaemonState {
       phases: [{ phase: 'login', histogram }],
       refused: 4,
       counters: [{ name: 'file_list_cache_hits', value: 9 }],
+      gauges: [{ name: 'file_list_cache_bytes', value: 4096 }],
       loops: [{ loop: 'main', lagP50Sec: 0.001, lagP99Sec: 0.01, lagMaxSec: 0.02, heapUsedBytes: 1000 }],
     },
     throughput: [0, 1_048_576, 524_288],

@@ -143,6 +143,7 @@ export async function makeSession(plan: ContextPlan): Promise<SessionFixture> {
     messages: new ClientMessages(writer, protocol, limits.fileMessages),
     ndxEncoder: new NdxEncoder(protocol),
     listSum,
+    digests: null,
     slice: new TimeSlice(),
   } as unknown as ListContext;
   return {

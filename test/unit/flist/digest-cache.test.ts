@@ -1,0 +1,129 @@
+import { rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, describe, expect, it } from 'vitest';
+import { digestOf } from '../../../src/flist/content-sum.ts';
+import { DigestCache } from '../../../src/flist/digest-cache.ts';
+import type { SourceDirectory } from '../../../src/flist/entry.ts';
+import type { FileStats } from '../../../src/vfs/module-root.ts';
+import { makeSession } from '../support/session-context.ts';
+import { cleanUp, makeTree, TREE_MTIME } from './list-fixture.ts';
+
+afterEach(cleanUp);
+
+const BOUNDS = { digestCacheBytes: 32_000, digestReaders: 2 };
+const LONG_AGO = { size: 5n, mtimeNs: 1n, ctimeNs: 1n, dev: 1n, ino: 1n } as FileStats;
+
+function statsOf(changes: Partial<FileStats>): FileStats {
+  return { ...LONG_AGO, ...changes } as FileStats;
+}
+
+function keep(cache: DigestCache, stats: FileStats, seen: { before?: FileStats; after?: FileStats } = {}): void {
+  cache.keep('md5', Buffer.from('sum'), { listed: stats, before: stats, after: stats, begunMs: Date.now(), ...seen });
+}
+
+describe('a kept sum', () => {
+  it('is found for the same file and the same algorithm', () => {
+    const cache = new DigestCache(BOUNDS);
+    keep(cache, LONG_AGO);
+    expect([cache.find('md5', LONG_AGO)?.toString(), cache.find('md4', LONG_AGO)]).toEqual(['sum', null]);
+  });
+
+  it.each(['size', 'mtimeNs', 'ctimeNs', 'dev', 'ino'] as const)('is not found when %s is another', (field) => {
+    const cache = new DigestCache(BOUNDS);
+    keep(cache, LONG_AGO);
+    expect(cache.find('md5', statsOf({ [field]: 7n }))).toBeNull();
+  });
+
+  it('is not that of a file that changed while it was read, or before it was opened', () => {
+    const cache = new DigestCache(BOUNDS);
+    keep(cache, LONG_AGO, { after: statsOf({ ctimeNs: 2n }) });
+    keep(cache, LONG_AGO, { before: statsOf({ size: 6n }), after: statsOf({ size: 6n }) });
+    keep(cache, LONG_AGO, { before: statsOf({ ino: 2n }) });
+    expect(cache.bytes).toBe(0);
+  });
+
+  it('is not that of a file that changed just now: it could change again within one tick of its clock', () => {
+    const cache = new DigestCache(BOUNDS);
+    const nowNs = BigInt(Date.now()) * 1_000_000n;
+    keep(cache, statsOf({ ctimeNs: nowNs - 1_000_000_000n }));
+    expect(cache.bytes).toBe(0);
+    keep(cache, statsOf({ ctimeNs: nowNs - 60_000_000_000n }));
+    expect(cache.bytes).toBeGreaterThan(0);
+  });
+
+  it('goes when others were used later and there is no room', () => {
+    const cache = new DigestCache({ ...BOUNDS, digestCacheBytes: 3 * 320 });
+    for (const ino of [1n, 2n, 3n]) keep(cache, statsOf({ ino }));
+    cache.find('md5', statsOf({ ino: 1n }));
+    keep(cache, statsOf({ ino: 4n }));
+    const found = [1n, 2n, 3n, 4n].map((ino) => cache.find('md5', statsOf({ ino })) !== null);
+    expect([found, cache.bytes]).toEqual([[true, false, true, true], 960]);
+  });
+});
+
+describe('the turns of readers', () => {
+  it('come in order of arrival, so many at once', async () => {
+    const cache = new DigestCache(BOUNDS);
+    const events: string[] = [];
+    const ends: (() => void)[] = [];
+    const reads = ['a', 'b', 'c', 'd'].map((name) =>
+      cache.read(async () => {
+        events.push(name);
+        await new Promise<void>((resolve) => ends.push(resolve));
+      }),
+    );
+    await Promise.resolve();
+    expect(events).toEqual(['a', 'b']);
+    ends[1]!();
+    await reads[1];
+    expect(events).toEqual(['a', 'b', 'c']);
+    ends[0]!();
+    ends[2]!();
+    await reads[2];
+    await Promise.resolve();
+    ends[3]?.();
+    await Promise.all(reads);
+    expect(events).toEqual(['a', 'b', 'c', 'd']);
+  });
+
+  it('are given on by a reader that fails', async () => {
+    const cache = new DigestCache({ ...BOUNDS, digestReaders: 1 });
+    const failed = cache.read(() => Promise.reject(new Error('unreadable')));
+    const next = cache.read(async () => 'read');
+    await expect(failed).rejects.toThrow('unreadable');
+    expect(await next).toBe('read');
+  });
+});
+
+describe('the sum of a listed file', () => {
+  it('is computed once for all sessions, and anew when the file has changed', async () => {
+    const root = makeTree({ file: 'content' });
+    const counts = { hits: 0, misses: 0 };
+    const cache = new DigestCache(BOUNDS, counts);
+    // Its ctime is that of now: what a settled file is, the clock of `keep` decides.
+    const settled = Object.assign(Object.create(cache), {
+      find: cache.find.bind(cache),
+      read: cache.read.bind(cache),
+      keep: (...[sum, digest, times]: Parameters<DigestCache['keep']>) =>
+        cache.keep(sum, digest, { ...times, begunMs: times.begunMs + 60_000 }),
+    }) as DigestCache;
+    const session = await makeSession({ root, listSum: 'md5' });
+    const context = { ...session.context, digests: { cache: settled, sum: 'md5' as const } };
+    const source = { directory: context.view.root } as SourceDirectory;
+    const name = Buffer.from('file');
+    const sum = async () => {
+      const stats = context.view.lstat(source.directory, name);
+      const examined = { stats, linkTarget: null, isFollowed: false, directory: null };
+      return Buffer.from((await digestOf(context, source, name, examined))!).toString('hex');
+    };
+    const sums = [await sum(), await sum()];
+    expect([sums[1], counts]).toEqual([sums[0], { hits: 1, misses: 1 }]);
+    // Same length, same mtime: only the time of change tells.
+    rmSync(join(root, 'file'));
+    writeFileSync(join(root, 'file'), 'CONTENT');
+    utimesSync(join(root, 'file'), TREE_MTIME, TREE_MTIME);
+    expect(await sum()).not.toBe(sums[0]);
+    expect(counts).toEqual({ hits: 1, misses: 2 });
+    session.close();
+  });
+});
