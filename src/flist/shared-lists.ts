@@ -8,8 +8,9 @@
 
 import { FileError } from '../errors.ts';
 import { TimeSlice } from '../slice.ts';
-import { ModuleView } from '../vfs/module-root.ts';
+import { type ModuleRoot, ModuleView } from '../vfs/module-root.ts';
 import { closeModuleRoot, duplicateModuleRoot } from '../vfs/open-root.ts';
+import type { DirectoryPath } from '../vfs/path.ts';
 import type { ListContext, ModuleListing } from './context.ts';
 import { listKey } from './list-key.ts';
 import { RecordedLists } from './recorded-lists.ts';
@@ -30,8 +31,8 @@ export interface ListCacheSettings {
 /** What a session would list. */
 export interface ListRequest {
   readonly context: ListContext;
-  /** The session's own descriptor of the module root. */
-  readonly rootFd: number;
+  /** The session's own. */
+  readonly root: ModuleRoot;
   readonly args: readonly SourceArgument[];
   readonly settings: ListCacheSettings;
 }
@@ -58,10 +59,10 @@ class SharedTree {
   #isDropped = false;
   #isClosed = false;
 
-  constructor({ context, rootFd }: ListRequest, identity: string) {
-    this.#rootFd = duplicateModuleRoot(rootFd);
+  constructor({ context, root }: ListRequest, identity: string) {
+    this.#rootFd = duplicateModuleRoot(root.fd);
     this.#identity = identity;
-    this.view = new ModuleView(this.#rootFd, context.limits);
+    this.view = new ModuleView({ ...root, fd: this.#rootFd }, context.limits);
   }
 
   isFresh(identity: string, { maxAgeMs }: ListCacheSettings): boolean {
@@ -227,10 +228,20 @@ function generationOf(view: ModuleView, path: Buffer): string {
     const place = view.locateFile(path);
     if (place === null) return 'none';
     const { dev, ino, size, mtimeNs, ctimeNs } = view.lstat(place.directory, place.name);
-    const content = view.readSmallFile(place.directory, place.name, GENERATION_BYTES);
-    return `${dev}:${ino} ${size} ${mtimeNs} ${ctimeNs} ${content?.toString('latin1')}`;
+    const content = startOf(view, place.directory, place.name);
+    return `${dev}:${ino} ${size} ${mtimeNs} ${ctimeNs} ${content.toString('latin1')}`;
   } catch (thrown) {
     if (thrown instanceof FileError) return 'none';
     throw thrown;
+  }
+}
+
+function startOf(view: ModuleView, directory: DirectoryPath, name: Buffer): Buffer {
+  const file = view.openFile(directory, name);
+  try {
+    const bytes = Buffer.alloc(Math.min(file.sizeBytes, GENERATION_BYTES));
+    return bytes.subarray(0, file.readSync(bytes, 0));
+  } finally {
+    file.close();
   }
 }

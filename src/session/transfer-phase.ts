@@ -175,13 +175,10 @@ function compressedTokens({ agreement, protocol, compressionTools, streams }: Tr
 }
 
 /** Null when the session scans for itself. */
-function sharedLists(
-  context: ListContext,
-  { listCache, rootFd }: TransferSetup,
-  { args }: Sources,
-): RecordedLists | null {
+function sharedLists(context: ListContext, setup: TransferSetup, { args }: Sources): RecordedLists | null {
+  const { listCache } = setup;
   if (listCache === null || !Array.isArray(args)) return null;
-  return listCache.cache.open({ context, rootFd, args, settings: listCache.settings });
+  return listCache.cache.open({ context, root: rootOf(setup), args, settings: listCache.settings });
 }
 
 interface Sources {

@@ -45,7 +45,9 @@ class Clients {
     this.#module ??= fixture.context.module;
     const context = { ...fixture.context, module: this.#module };
     const rootFd = openModuleRoot(Buffer.from(this.#root), DEFAULT_LIMITS);
-    const shared = shares ? this.cache.open({ context, rootFd, args: DOT, settings: this.#settings }) : null;
+    const shared = shares
+      ? this.cache.open({ context, root: { fd: rootFd, linklessPath: null }, args: DOT, settings: this.#settings })
+      : null;
     closeModuleRoot(rootFd);
     const lists = new FileLists(context, shared ?? undefined);
     return {
