@@ -1,10 +1,13 @@
 /** Hands out the sums of a session (3-transfer.md 3.4, 3.5, 6.1); session/ acquires them, flist/ and transfer/ use them. */
 
+import type { IHasher } from 'hash-wasm';
 import { Bug } from '../errors.ts';
+import { kernel } from './kernel.ts';
 import { PlainBlockDigest, PlainContentSum, type PlainHash } from './md5.ts';
 import { createNoSum } from './none.ts';
 import { borrow, createSeeded, giveBack, isLoaded } from './pool.ts';
 import type { ChecksumName, ContentSum, SumVariant, TransferSums } from './sums.ts';
+import { Xxh3BlockSum, Xxh3ContentSum, type Xxh3Name, Xxh3State } from './xxh3.ts';
 import { finishInto, WASM_DIGEST_LENGTH, WasmContentSum } from './xxhash.ts';
 
 const NOTHING = new Uint8Array(0);
@@ -37,7 +40,19 @@ async function contentSum(name: ChecksumName, prefix: Uint8Array): Promise<Conte
     default:
       if (!isLoaded(name)) throw new Bug(`checksum ${name} used but not loaded`);
   }
-  return new WasmContentSum(name, await borrow(name), prefix);
+  const hasher = await borrow(name);
+  return (isXxh3(name) ? xxh3Sum(name, hasher) : null) ?? new WasmContentSum(name, hasher, prefix);
+}
+
+function isXxh3(name: ChecksumName): name is Xxh3Name {
+  return name === 'xxh3' || name === 'xxh128';
+}
+
+/** Null where the kernel is missing, or has no memory left. */
+function xxh3Sum(name: Xxh3Name, short: IHasher): Xxh3ContentSum | null {
+  const code = kernel();
+  const state = code === null ? null : Xxh3State.make(code, 0n);
+  return code === null || state === null ? null : new Xxh3ContentSum(name, code, state, short);
 }
 
 /**
@@ -93,6 +108,12 @@ async function createBlockSummer(variant: SumVariant, seed: number, seed4: Uint8
 
 async function createXxhSummer(name: 'xxh64' | 'xxh3' | 'xxh128', seed: number): Promise<BlockSummer> {
   const hasher = await createSeeded(name, seed);
+  const code = isXxh3(name) ? kernel() : null;
+  const state = code === null ? null : Xxh3State.make(code, BigInt(seed));
+  if (isXxh3(name) && code !== null && state !== null) {
+    const blocks = new Xxh3BlockSum(name, code, state, hasher);
+    return { variants: 1, sum: (block) => blocks.sum(block), release: () => blocks.release() };
+  }
   const out = Buffer.alloc(WASM_DIGEST_LENGTH[name]);
   const sum: BlockSumFunction = (block) => {
     hasher.init();

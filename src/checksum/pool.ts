@@ -1,6 +1,7 @@
 /** Pools of WebAssembly hash instances; choose.ts borrows from them, md4.ts and xxhash.ts never create their own. */
 
 import { createMD4, createXXHash3, createXXHash64, createXXHash128, type IHasher } from 'hash-wasm';
+import { loadKernel } from './kernel.ts';
 
 /** Algorithms that run as WebAssembly. */
 export type WasmHash = 'md4' | 'xxh64' | 'xxh3' | 'xxh128';
@@ -25,6 +26,7 @@ const idle = new Map<WasmHash, IHasher[]>();
  */
 export async function loadChecksums(): Promise<void> {
   if (!('WebAssembly' in globalThis)) return;
+  loadKernel();
   for (const name of Object.keys(CREATORS) as WasmHash[]) {
     if (!idle.has(name)) idle.set(name, [await CREATORS[name]()]);
   }

@@ -1,5 +1,8 @@
 /** The weak rolling sum of block matching (3-transfer.md 3.6); transfer/match.ts calls it for every fresh window. */
 
+import { arena } from '../arena.ts';
+import { kernel } from './kernel.ts';
+
 /**
  * Weak sum of `data[start…end)` as an unsigned 32-bit number: s1 in the low, s2 in the high 16 bits.
  *
@@ -7,6 +10,12 @@
  * one byte on is `s1 += in - out; s2 += s1 - n·out` (with the new s1); only the low 16 bits of either ever matter.
  */
 export function weakSum(data: Uint8Array, start: number, end: number): number {
+  const code = kernel();
+  if (code === null || !arena.holds(data)) return weakSumHere(data, start, end);
+  return code.weak(data.byteOffset + start, data.byteOffset + end) >>> 0;
+}
+
+function weakSumHere(data: Uint8Array, start: number, end: number): number {
   const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
   const length = end - start;
   const wordsEnd = end - (length & 15);

@@ -82,6 +82,7 @@ export async function runTransfer(setup: TransferSetup): Promise<void> {
   let sums: TransferSums | null = null;
   let compressed: CompressedTokens | null = null;
   let shared: RecordedLists | null = null;
+  const delta = new DeltaState();
   try {
     listSum = options.checksum ? await acquireListSum(agreement.listSum) : null;
     sums = await acquireTransferSums(agreement.transferSum, agreement.checksumSeed);
@@ -102,7 +103,7 @@ export async function runTransfer(setup: TransferSetup): Promise<void> {
       lists,
       sums,
       ndxDecoder: new NdxDecoder(protocol),
-      delta: new DeltaState(),
+      delta,
       plainTokens: new PlainTokens(writer),
       compressedTokens: compressed,
       skipCompress: skipListFor(options.compression?.skipSuffixes ?? null, setup.module.dontCompress, limits),
@@ -118,6 +119,7 @@ export async function runTransfer(setup: TransferSetup): Promise<void> {
   } finally {
     listSum?.release();
     sums?.release();
+    delta.release();
     compressed?.release();
     shared?.close();
     view.close();

@@ -1,28 +1,43 @@
 /** One file against the client's block sums: window in, tokens out (3-transfer.md 4). */
 
 import { randomInt } from 'node:crypto';
+import { arena } from '../arena.ts';
 import { breathe } from '../flist/context.ts';
 import type { OpenFile } from '../vfs/open-file.ts';
 import { CF_INPLACE_PARTIAL_DIR, FNAMECMP_FNAME, FNAMECMP_PARTIAL_DIR } from '../wire/constants.ts';
 import type { TransferContext } from './context.ts';
 import { BlockMatcher, type MatchSink, type MatchWindow, SEARCH } from './match.ts';
-import { type FileProgress, readPadded, readPaddedAsync } from './padded-read.ts';
+import { type FileProgress, ReadPace, readPadded, readPaddedAsync } from './padded-read.ts';
 import type { SendPlan } from './send-file.ts';
 import type { TokenSink } from './tokens.ts';
 
 /** Files up to this size are read in one tick. */
 const SMALL_FILE = 128 * 1024;
 
+/** Windows that the arena lends: a piece of file and the longest block from protocol 30 on, for 16 sessions at a time. */
+const LENT_WINDOW = 384 * 1024;
+const LENT_WINDOWS = 16;
+
 /** What one session keeps from file to file. */
 export class DeltaState {
   #memory: Buffer = Buffer.alloc(0);
+  /** What the arena has lent. */
+  #lent: Buffer | null = null;
   /** Form of block sum that has matched (3-transfer.md 3.5); null while unknown. */
   blockVariant: number | null = null;
 
   /** Window memory of at least `bytes`; the same each time. */
   window(bytes: number): Buffer {
+    if (bytes <= LENT_WINDOW) this.#lent ??= arena.lend(LENT_WINDOW, LENT_WINDOWS);
+    if (bytes <= LENT_WINDOW && this.#lent !== null) return this.#lent.subarray(0, bytes);
     if (this.#memory.length < bytes) this.#memory = Buffer.allocUnsafeSlow(bytes);
     return this.#memory.subarray(0, bytes);
+  }
+
+  /** Gives its memory back. */
+  release(): void {
+    if (this.#lent !== null) arena.giveBack(this.#lent);
+    this.#lent = null;
   }
 }
 
@@ -51,11 +66,12 @@ export async function sendDelta(
   );
   bytes = delta.window(Math.min(matcher.windowBytes, file.sizeBytes));
   const window: MatchWindow = { bytes, start: 0, length: 0 };
-  await fillWindow(file, window, matcher.keepFrom, progress);
+  const source: WindowSource = { file, progress, pace: new ReadPace() };
+  await fillWindow(source, window, matcher.keepFrom);
   for (let state = matcher.search(window, slice); state !== SEARCH.DONE; state = matcher.search(window, slice)) {
     // The window moves only when nothing points into it any more.
     await tokens.settle();
-    if (state === SEARCH.MORE) await fillWindow(file, window, matcher.keepFrom, progress);
+    if (state === SEARCH.MORE) await fillWindow(source, window, matcher.keepFrom);
     await breathe(context);
   }
   await tokens.settle();
@@ -77,20 +93,28 @@ function matchSink({ sums }: TransferContext, tokens: TokenSink, bytes: () => Bu
   };
 }
 
-/** Drops what lies before `keepFrom` and reads on from where the window ends. */
+/** Where a window's bytes come from. */
+interface WindowSource {
+  readonly file: OpenFile;
+  readonly progress: FileProgress;
+  readonly pace: ReadPace;
+}
+
+/** Drops what lies before `keepFrom` and reads on from where the window ends: in this tick when the file comes from memory. */
 async function fillWindow(
-  file: OpenFile,
+  { file, progress, pace }: WindowSource,
   window: MatchWindow,
   keepFrom: number,
-  progress: FileProgress,
 ): Promise<void> {
   const kept = window.start + window.length - keepFrom;
   window.bytes.copyWithin(0, keepFrom - window.start, keepFrom - window.start + kept);
   window.start = keepFrom;
   const position = keepFrom + kept;
   const room = window.bytes.subarray(kept, kept + Math.min(window.bytes.length - kept, file.sizeBytes - position));
-  if (file.sizeBytes <= SMALL_FILE) readPadded(file, room, position, progress);
+  const startedMs = performance.now();
+  if (file.sizeBytes <= SMALL_FILE || !pace.isSlow) readPadded(file, room, position, progress);
   else await readPaddedAsync(file, room, position, progress);
+  pace.note(startedMs);
   window.length = kept + room.length;
 }
 

@@ -41,6 +41,19 @@ export async function readPaddedAsync(
   }
 }
 
+/** A read that took longer, in milliseconds, came from somewhere else than memory. */
+const SLOW_READ_MS = 1;
+
+/** Whether a file comes from memory, judged by its latest read. */
+export class ReadPace {
+  /** True until the first read has shown otherwise: nobody knows yet where the file lies. */
+  isSlow = true;
+
+  note(startedMs: number): void {
+    this.isSlow = performance.now() - startedMs > SLOW_READ_MS;
+  }
+}
+
 /** @throws what is no FileError. */
 export function asFileError(thrown: unknown): FileError {
   if (thrown instanceof FileError) return thrown;

@@ -8,7 +8,7 @@ import { CHUNK_SIZE } from '../wire/constants.ts';
 import type { BlockSums } from './block-sums.ts';
 import type { TransferContext } from './context.ts';
 import { sendDelta } from './delta.ts';
-import { asFileError, FileProgress, readPadded } from './padded-read.ts';
+import { asFileError, FileProgress, ReadPace, readPadded } from './padded-read.ts';
 import type { Request } from './request.ts';
 import { basisLength, echoedSumHead, SUM_HEAD_BYTES, type SumHead, writeSumHead } from './sum-head.ts';
 import { reserveLiteral, type TokenSink } from './tokens.ts';
@@ -138,19 +138,6 @@ async function sendLarge(
   } finally {
     // After an error the read ahead still writes into its chunk: wait for it before the file is closed.
     if (next !== null) releaseChunk(await next);
-  }
-}
-
-/** A read that took longer, in milliseconds, came from somewhere else than memory. */
-const SLOW_READ_MS = 1;
-
-/** Whether a file comes from memory, judged by its latest read. */
-class ReadPace {
-  /** True until the first read has shown otherwise: nobody knows yet where the file lies. */
-  isSlow = true;
-
-  note(startedMs: number): void {
-    this.isSlow = performance.now() - startedMs > SLOW_READ_MS;
   }
 }
 

@@ -1,5 +1,6 @@
 /** Pooled output memory, laid out so that file data can be read straight into frames of literal tokens. */
 
+import { arena } from '../arena.ts';
 import { CHUNK_SIZE } from './constants.ts';
 
 /** Bytes of frame header before a frame's payload. */
@@ -21,12 +22,17 @@ const POOL_SIZE = 64;
 
 /** One piece of output memory. */
 export class Chunk {
-  readonly bytes = Buffer.allocUnsafeSlow(CHUNK_BYTES);
+  readonly bytes: Buffer;
   /** The data parts of SLOTS literal frames, in order, for a scatter read. */
-  readonly slots: readonly Buffer[] = Array.from({ length: SLOTS }, (_, i) => {
-    const start = i * SLOT_BYTES + FRAME_HEADER + TOKEN_HEADER;
-    return this.bytes.subarray(start, start + CHUNK_SIZE);
-  });
+  readonly slots: readonly Buffer[];
+
+  constructor(bytes: Buffer) {
+    this.bytes = bytes;
+    this.slots = Array.from({ length: SLOTS }, (_, i) => {
+      const start = i * SLOT_BYTES + FRAME_HEADER + TOKEN_HEADER;
+      return bytes.subarray(start, start + CHUNK_SIZE);
+    });
+  }
 }
 
 /** Offset of the frame header of slot `i`. */
@@ -37,11 +43,20 @@ export function slotOffset(i: number): number {
 // Module-level on purpose: the pool is what keeps memory flat over all sessions of the process.
 const pool: Chunk[] = [];
 
+/** A session that is cut off leaves its last chunk behind: what the arena has lent for it must come back all the same. */
+const leftBehind = new FinalizationRegistry<Buffer>((piece) => arena.giveBack(piece));
+
 export function acquireChunk(): Chunk {
-  return pool.pop() ?? new Chunk();
+  const pooled = pool.pop();
+  if (pooled !== undefined) return pooled;
+  const piece = arena.lend(CHUNK_BYTES, POOL_SIZE);
+  const chunk = new Chunk(piece ?? Buffer.allocUnsafeSlow(CHUNK_BYTES));
+  if (piece !== null) leftBehind.register(chunk, piece);
+  return chunk;
 }
 
 /** Returns a chunk whose bytes nobody reads any more. */
 export function releaseChunk(chunk: Chunk): void {
-  if (pool.length < POOL_SIZE) pool.push(chunk);
+  // Of the arena there are no more than the pool is to keep, and one that is dropped would never come back.
+  if (pool.length < POOL_SIZE || arena.holds(chunk.bytes)) pool.push(chunk);
 }

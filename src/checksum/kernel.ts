@@ -1,0 +1,55 @@
+/** Runs kernel-code.ts: one instance for each thread, whose memory is the arena; xxh3.ts and rolling.ts call it. */
+
+import { arena } from '../arena.ts';
+import { Bug } from '../errors.ts';
+import { assembleKernel } from './kernel-code.ts';
+
+/** Memory in 64 KiB pages, 32 MiB; pages that nobody has touched are none. */
+const PAGES = 512;
+
+/** Data that lies elsewhere is copied to offset 0, in parts of this size. */
+export const SCRATCH_BYTES = 128 * 1024;
+
+/** The functions of kernel-code.ts, and the memory that they work in; all arguments are offsets in it. */
+export interface Kernel {
+  readonly bytes: Buffer;
+  readonly blocks: (state: number, data: number, end: number) => void;
+  readonly finish: (state: number, data: number, end: number, total: number) => void;
+  readonly weak: (data: number, end: number) => number;
+}
+
+/** The little of the WebAssembly interface that is used here; Node's types do not have it. */
+interface WasmApi {
+  readonly Module: new (bytes: Uint8Array) => object;
+  readonly Instance: new (
+    module: object,
+  ) => { readonly exports: Omit<Kernel, 'bytes'> & { memory: { buffer: ArrayBuffer } } };
+}
+
+// Module-level on purpose: nothing in it outlives a call but what the arena lends.
+const loaded: { kernel: Kernel | null } = { kernel: null };
+
+/** Makes the instance; call once before the daemon serves. Without WebAssembly nothing happens. */
+export function loadKernel(): void {
+  const api = (globalThis as { WebAssembly?: WasmApi }).WebAssembly;
+  if (api === undefined || loaded.kernel !== null) return;
+  const { memory, ...functions } = new api.Instance(new api.Module(assembleKernel(PAGES))).exports;
+  loaded.kernel = { ...functions, bytes: Buffer.from(memory.buffer) };
+  arena.open(memory.buffer, SCRATCH_BYTES);
+}
+
+/** Null before `loadKernel` and without WebAssembly. */
+export function kernel(): Kernel | null {
+  return loaded.kernel;
+}
+
+/**
+ * Where data lies in the kernel's memory: where it is, or in the scratch space, which it is copied to.
+ * @param data at most SCRATCH_BYTES when it lies elsewhere.
+ */
+export function placeInKernel({ bytes }: Kernel, data: Uint8Array): number {
+  if (arena.holds(data)) return data.byteOffset;
+  if (data.length > SCRATCH_BYTES) throw new Bug('more data than the scratch space holds');
+  bytes.set(data, 0);
+  return 0;
+}
