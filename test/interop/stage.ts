@@ -2,6 +2,7 @@
 
 import { join } from 'node:path';
 import { startDaemon } from '../helpers/daemon.ts';
+import type { ModuleSpec } from '../helpers/module-spec.ts';
 import { startReferenceDaemon } from '../helpers/reference-daemon.ts';
 import type { RunningDaemon } from '../helpers/running-daemon.ts';
 import { removeTree } from '../helpers/scratch.ts';
@@ -39,6 +40,8 @@ export interface Stage {
 export interface StageOptions {
   /** Put the reference on both sides. */
   readonly self?: boolean;
+  /** Our modules share file lists, for longer than any run takes. */
+  readonly cache?: boolean;
   /** The trees to make; all when absent. */
   readonly trees?: readonly string[];
   /** How long a pull may take; that of pull.ts when absent. */
@@ -46,7 +49,7 @@ export interface StageOptions {
 }
 
 /** Makes the trees and starts both daemons. Needs root. */
-export async function openStage({ self = false, trees, deadlineMs }: StageOptions = {}): Promise<Stage> {
+export async function openStage({ self = false, cache = false, trees, deadlineMs }: StageOptions = {}): Promise<Stage> {
   const fixtures = await makeFixtures(trees);
   const daemons: RunningDaemon[] = [];
   const close = async (): Promise<void> => {
@@ -56,13 +59,20 @@ export async function openStage({ self = false, trees, deadlineMs }: StageOption
   try {
     const modules = fixtures.modules;
     daemons.push(await startReferenceDaemon(modules));
-    daemons.push(self ? await startReferenceDaemon(modules) : await startDaemon({ modules, globals: { workers: 2 } }));
+    const ours = cache ? modules.map(withSharedLists) : modules;
+    daemons.push(
+      self ? await startReferenceDaemon(modules) : await startDaemon({ modules: ours, globals: { workers: 2 } }),
+    );
   } catch (error) {
     await close();
     throw error;
   }
   const pullBoth = puller(fixtures, daemons[0]!, daemons[1]!, deadlineMs);
   return { pullBoth, compare: async (cell) => judge(cell, await pullBoth(cell)), close };
+}
+
+function withSharedLists(module: ModuleSpec): ModuleSpec {
+  return { ...module, keys: { ...module.keys, file_list_cache: '1h' } };
 }
 
 function puller(

@@ -4,7 +4,7 @@
  *
  * --only TEXT keeps the cells whose name contains TEXT, --client NAME those of one client, --protocol N and
  * --state NAME likewise (all repeatable); --shard I/N runs the I-th of N equal parts of what is left, for several machines or
- * sittings; --jobs N pulls at a time; --self puts C rsync on both sides. Needs root.
+ * sittings; --jobs N pulls at a time; --cache has all modules share file lists; --self puts C rsync on both sides. Needs root.
  */
 
 import { availableParallelism } from 'node:os';
@@ -31,6 +31,7 @@ const { values } = parseArgs({
     shard: { type: 'string', default: '1/1' },
     jobs: { type: 'string', default: String(availableParallelism()) },
     self: { type: 'boolean', default: false },
+    cache: { type: 'boolean', default: false },
   },
 });
 
@@ -39,7 +40,7 @@ const report = new Report();
 const cells = jobs >= 1 && hasRoot() ? await chosenCells() : [];
 if (cells.length === 0) {
   console.error(
-    'usage: npm run matrix -- [--only TEXT] [--client NAME] [--protocol N] [--state NAME] [--shard I/N] [--jobs N] [--self]',
+    'usage: npm run matrix -- [--only TEXT] [--client NAME] [--protocol N] [--state NAME] [--shard I/N] [--jobs N] [--cache] [--self]',
   );
   console.error(
     'nothing chosen: the matrix needs root, --jobs of at least 1, a name that exists and a shard from 1/N to N/N',
@@ -48,6 +49,7 @@ if (cells.length === 0) {
 }
 const stage = await openStage({
   self: values.self,
+  cache: values.cache,
   trees: treesOf(cells.map(({ asked }) => asked.module)),
   deadlineMs: DEADLINE_MS,
 });
