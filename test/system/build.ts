@@ -1,7 +1,9 @@
 /** Builds dist/root once before the system tests and installs what they drive; vitest's global set-up. */
 
 import { spawnSync } from 'node:child_process';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { RELEASE_VARIABLE } from '../../deploy/build/release.ts';
 
 export const PROJECT = join(import.meta.dirname, '../..');
 
@@ -16,6 +18,15 @@ const TOOLS: Readonly<Record<string, string>> = {
   dockerd: 'docker.io',
   rsync: 'rsync',
 };
+
+/** The file of the release under test, when `npm run release` runs the tests; null when each test builds what it tries. */
+export function released(pattern: RegExp): string | null {
+  const directory = process.env[RELEASE_VARIABLE];
+  if (directory === undefined) return null;
+  const name = readdirSync(directory).find((one) => pattern.test(one));
+  if (name === undefined) throw new Error(`${directory} has nothing like ${pattern}`);
+  return join(directory, name);
+}
 
 export function setup(): void {
   const missing = Object.entries(TOOLS).filter(([program]) => spawnSync('which', [program]).status !== 0);

@@ -5,6 +5,7 @@ import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { buildDeb } from '../../deploy/build/deb.ts';
 import { removeTree, scratchDir } from '../helpers/scratch.ts';
+import { released } from './build.ts';
 import { bootMachine, type Machine } from './machine.ts';
 import { journal } from './service.ts';
 
@@ -21,7 +22,7 @@ async function paths(): Promise<string[]> {
 }
 
 beforeAll(async () => {
-  [deb, machine] = await Promise.all([buildDeb(scratch), bootMachine('bookworm')]);
+  [deb, machine] = await Promise.all([released(/\.deb$/) ?? buildDeb(scratch), bootMachine('bookworm')]);
   before = await paths();
   copyFileSync(deb, machine.at('/root/gokr-rsyncd.deb'));
 });

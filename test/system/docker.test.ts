@@ -5,10 +5,11 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { buildOci } from '../../deploy/build/oci.ts';
 import { randomBytesOf } from '../helpers/content.ts';
 import { mustRun } from '../helpers/run.ts';
 import { removeTree, scratchDir } from '../helpers/scratch.ts';
-import { PROJECT } from './build.ts';
+import { PROJECT, released } from './build.ts';
 import { type DockerHost, startDocker } from './docker.ts';
 
 const IMAGE = 'gokr-rsyncd';
@@ -33,8 +34,17 @@ beforeAll(async () => {
   writeFileSync(join(tree, 'file'), 'hello\n');
   writeFileSync(join(tree, 'sub/big'), randomBytesOf('big', 5_000_000));
   docker = await startDocker();
-  await docker.output('build', '--network=host', '--tag', IMAGE, PROJECT);
+  const archive = released(/\.oci\.tar$/);
+  if (archive === null) await docker.output('build', '--network=host', '--tag', IMAGE, PROJECT);
+  else await docker.output('tag', await load(archive), IMAGE);
 });
+/** @returns the name that the image has after that. */
+async function load(archive: string): Promise<string> {
+  const name = /Loaded image: (\S+)/.exec(await docker.output('load', '--input', archive))?.[1];
+  if (name === undefined) throw new Error('docker load has named no image');
+  return name;
+}
+
 afterAll(async () => {
   await docker?.stop();
   removeTree(scratch);
@@ -45,9 +55,9 @@ afterEach(async () => {
 });
 
 /** Starts a container that serves the tree. @returns its id and a URL of the module. */
-async function start(flags: readonly string[], ...more: string[]): Promise<{ id: string; url: string }> {
+async function start(flags: readonly string[], more: readonly string[] = [], image = IMAGE) {
   const publish = ['--publish', '127.0.0.1::8730', '--volume', `${tree}:/modules/pub:ro`];
-  const id = await docker.output('run', '--detach', ...flags, ...publish, ...more, IMAGE);
+  const id = await docker.output('run', '--detach', ...flags, ...publish, ...more, image);
   const address = (await docker.output('port', id, '8730')).split('\n')[0]!;
   return { id, url: `rsync://${address}/pub/` };
 }
@@ -73,7 +83,7 @@ describe.each([
   ['--read-only alone', PLAIN],
 ])('a container with %s', (_title, flags) => {
   it('becomes healthy, and a real client pulls a tree', async () => {
-    const { id, url } = await start(flags, ...OFTEN);
+    const { id, url } = await start(flags, OFTEN);
     await state(id, ...HEALTHY);
     const copy = join(scratch, `copy-${id}`);
     for (const options of [['-a'], ['-az', '--ignore-times'], ['-aHc']])
@@ -82,7 +92,7 @@ describe.each([
   });
 
   it('runs as uid and gid 65534 without a capability', async () => {
-    const { id } = await start(flags, ...OFTEN);
+    const { id } = await start(flags, OFTEN);
     await state(id, ...HEALTHY);
     const pid = await docker.output('inspect', '--format', '{{.State.Pid}}', id);
     const status = await readFile(`/proc/${pid}/status`, 'utf8');
@@ -93,7 +103,7 @@ describe.each([
   });
 
   it('ends within its grace when it is stopped', async () => {
-    const { id } = await start(flags, ...OFTEN);
+    const { id } = await start(flags, OFTEN);
     await state(id, ...HEALTHY);
     await docker.output('stop', '--time', '30', id);
     expect(await docker.output('inspect', '--format', '{{.State.ExitCode}}', id)).toBe('0');
@@ -113,9 +123,25 @@ describe('the image', () => {
   });
 });
 
+describe('the OCI archive', () => {
+  it('is the same image, made without Docker', async () => {
+    const name = await load(released(/\.oci\.tar$/) ?? (await buildOci(scratch)));
+    const configs = [IMAGE, name].map(async (image) => JSON.parse(await docker.output('inspect', image))[0].Config);
+    const [built, loaded] = await Promise.all(configs);
+    for (const key of ['User', 'ExposedPorts', 'Entrypoint', 'Cmd', 'StopSignal', 'Labels', 'Healthcheck']) {
+      expect(loaded[key], key).toEqual(built[key]);
+    }
+    const { id, url } = await start(HARDENED, OFTEN, name);
+    await state(id, ...HEALTHY);
+    const copy = join(scratch, 'copy-oci');
+    await mustRun('rsync', ['-a', url, copy]);
+    await mustRun('diff', ['-r', tree, copy]);
+  });
+});
+
 describe('a hostile program in the place of the daemon', () => {
   it('is denied everything with all locks on', async () => {
-    const { id } = await start(HARDENED, ...OFTEN);
+    const { id } = await start(HARDENED, OFTEN);
     await state(id, ...HEALTHY);
     const probe = await readFile(join(import.meta.dirname, 'probe.ts'), 'utf8');
     const node = ['/bin/node', '--input-type=module-typescript', '--disable-warning=ExperimentalWarning', '-'];

@@ -7,7 +7,7 @@ import { buildPortable } from '../../deploy/build/portable.ts';
 import { summarise } from '../../deploy/build/tree.ts';
 import { mustRun } from '../helpers/run.ts';
 import { removeTree, scratchDir } from '../helpers/scratch.ts';
-import { PROJECT } from './build.ts';
+import { PROJECT, released } from './build.ts';
 import { bootMachine, type Machine } from './machine.ts';
 import { processStatus } from './service.ts';
 
@@ -17,8 +17,17 @@ let image: string;
 let packed: string;
 let machine: Machine;
 
+/** The image as a directory, which needs no loop device, and as a file. */
+async function imageUnderTest(): Promise<string[]> {
+  const raw = released(/\.raw$/);
+  if (raw === null) return buildPortable(scratch);
+  const top = join(scratch, basename(raw, '.raw'));
+  await mustRun('unsquashfs', ['-no-progress', '-dest', top, raw]);
+  return [top, raw];
+}
+
 beforeAll(async () => {
-  const [built, booted] = await Promise.all([buildPortable(scratch), bootMachine('bookworm')]);
+  const [built, booted] = await Promise.all([imageUnderTest(), bootMachine('bookworm')]);
   machine = booted;
   [image, packed] = built as [string, string];
   await mustRun('cp', ['--archive', image, machine.at('/opt')]);
