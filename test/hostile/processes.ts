@@ -23,9 +23,15 @@ export function onCore(core: number): string[] {
   return availableParallelism() > 1 ? ['taskset', '-c', String(core)] : [];
 }
 
+/** The attacker comes second on the core that it shares with the honest client: only the server is to be fought over. */
+export const YIELDING = ['nice', '-n', '5'];
+
 /** Starts a client script of this folder on the second core. */
-export function spawnClient(script: string, args: readonly string[]): ChildProcess {
-  const [program, ...rest] = [...onCore(1), NODE, join(import.meta.dirname, script), ...args] as [string, ...string[]];
+export function spawnClient(script: string, args: readonly string[], wrap: readonly string[] = []): ChildProcess {
+  const [program, ...rest] = [...wrap, ...onCore(1), NODE, join(import.meta.dirname, script), ...args] as [
+    string,
+    ...string[],
+  ];
   return spawn(program, rest, { stdio: ['ignore', 'pipe', 'inherit'] });
 }
 

@@ -6,6 +6,7 @@ import { missing } from '../setup/clients.ts';
 /** Debian packages of the programs. */
 const PACKAGES = {
   ssh: 'openssh-client',
+  strace: 'strace',
   'ssh-keygen': 'openssh-client',
   sftp: 'openssh-client',
   dbclient: 'dropbear-bin',

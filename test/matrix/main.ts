@@ -8,7 +8,7 @@
  */
 
 import { availableParallelism } from 'node:os';
-import { parseArgs } from 'node:util';
+import { readOptions } from '../helpers/command-line.ts';
 import { removeTree, scratchDir } from '../helpers/scratch.ts';
 import { treesOf } from '../interop/fixtures.ts';
 import { compareForeign } from '../interop/foreign.ts';
@@ -22,26 +22,24 @@ import { Report } from './report.ts';
 /** For one pull, on a machine that has much else to do. */
 const DEADLINE_MS = 300_000;
 
-const { values } = parseArgs({
-  options: {
-    only: { type: 'string', multiple: true },
-    client: { type: 'string', multiple: true },
-    protocol: { type: 'string', multiple: true },
-    state: { type: 'string', multiple: true },
-    shard: { type: 'string', default: '1/1' },
-    jobs: { type: 'string', default: String(availableParallelism()) },
-    self: { type: 'boolean', default: false },
-    cache: { type: 'boolean', default: false },
-  },
+const USAGE =
+  'npm run matrix -- [--only TEXT]… [--client NAME]… [--protocol N]… [--state NAME]… [--shard I/N] [--jobs N] [--cache] [--self]';
+const values = readOptions(USAGE, {
+  only: { type: 'string', multiple: true },
+  client: { type: 'string', multiple: true },
+  protocol: { type: 'string', multiple: true },
+  state: { type: 'string', multiple: true },
+  shard: { type: 'string', default: '1/1' },
+  jobs: { type: 'string', default: String(availableParallelism()) },
+  self: { type: 'boolean', default: false },
+  cache: { type: 'boolean', default: false },
 });
 
 const jobs = Number(values.jobs);
 const report = new Report();
 const cells = jobs >= 1 && hasRoot() ? await chosenCells() : [];
 if (cells.length === 0) {
-  console.error(
-    'usage: npm run matrix -- [--only TEXT] [--client NAME] [--protocol N] [--state NAME] [--shard I/N] [--jobs N] [--cache] [--self]',
-  );
+  console.error(`usage: ${USAGE}`);
   console.error(
     'nothing chosen: the matrix needs root, --jobs of at least 1, a name that exists and a shard from 1/N to N/N',
   );

@@ -30,19 +30,21 @@ if (!isMainThread) {
   const old = order(); // What is there at the start is for the one before.
   setInterval(() => {
     const given = order();
-    if (given !== old && given.startsWith(workerData.worker + ' ')) throw new Error('fell over');
+    if (given === old || !given.startsWith(workerData.worker + ' ')) return;
+    if (!given.endsWith('memory')) throw new Error('fell over');
+    for (const kept = [];;) kept.push(new Array(10_000).fill(given.length));
   }, 20).unref();
 }`;
 
 interface Daemon extends ListeningServer {
   readonly dir: string;
   /** Makes a worker die, and waits for the news. */
-  readonly fell: (worker: number) => Promise<LogLine>;
+  readonly fell: (worker: number, how?: 'exception' | 'memory') => Promise<LogLine>;
   readonly close: () => Promise<void>;
 }
 
 /** A daemon with two workers; `globals` are lines of its configuration. */
-async function start(globals = ''): Promise<Daemon> {
+async function start(globals = '', flags: readonly string[] = []): Promise<Daemon> {
   const dir = scratchDir('workers');
   const [pub, orders] = [join(dir, 'pub'), join(dir, 'orders')];
   await makeTree(pub, [{ name: 'big', size: SIZE }]);
@@ -58,15 +60,15 @@ name = "orders"
 path = ${JSON.stringify(orders)}
 `;
   const fall = join(orders, 'fall');
-  const nodeArgs = [`--import=data:text/javascript,${encodeURIComponent(fallCode(fall))}`];
+  const nodeArgs = [...flags, `--import=data:text/javascript,${encodeURIComponent(fallCode(fall))}`];
   const listening = await startServer({ toml, nodeArgs });
   let falls = 0;
   return {
     ...listening,
     dir,
-    fell: (worker) => {
+    fell: (worker, how = 'exception') => {
       falls++;
-      writeFileSync(`${fall}.new`, `${worker} ${falls}`);
+      writeFileSync(`${fall}.new`, `${worker} ${falls} ${how}`);
       renameSync(`${fall}.new`, fall);
       return listening.server.waitFor(({ deaths }) => deaths === falls);
     },
@@ -124,6 +126,19 @@ describe.skipIf(!hasRoot())('two workers', { timeout: 120_000 }, () => {
       survivors = (await Promise.all(pulls)).filter((isWhole) => isWhole).length;
     }
     await useBoth(daemon, server.logged.length);
+  });
+});
+
+describe.skipIf(!hasRoot())('a worker that runs out of memory', { timeout: 120_000 }, () => {
+  it('dies alone, and is replaced', async () => {
+    const daemon = await start('', ['--max-old-space-size=96']);
+    try {
+      const { err, worker, msg } = await daemon.fell(1, 'memory');
+      expect([msg, worker, (err as { code: string }).code]).toEqual([DIED, 1, 'ERR_WORKER_OUT_OF_MEMORY']);
+      await useBoth(daemon, daemon.server.logged.length);
+    } finally {
+      await daemon.close();
+    }
   });
 });
 

@@ -9,7 +9,7 @@ import { spawn } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
+import { numberOption, readOptions } from '../helpers/command-line.ts';
 import { toToml } from '../helpers/module-spec.ts';
 import { residentMiB } from '../helpers/process-stats.ts';
 import { moduleUrl, rsync } from '../helpers/rsync.ts';
@@ -24,10 +24,12 @@ import { isOneVersion, replaceFile } from './files.ts';
 const DIRECTORIES = 20;
 const FILES_EACH = 10;
 
-const { values } = parseArgs({
-  options: { minutes: { type: 'string', default: '5' }, clients: { type: 'string', default: '50' } },
+const values = readOptions('npm run soak -- [--minutes N] [--clients N]', {
+  minutes: { type: 'string', default: '5' },
+  clients: { type: 'string', default: '50' },
 });
-const endMs = performance.now() + Number(values.minutes) * 60_000;
+const clientCount = numberOption('clients', values.clients, 1);
+const endMs = performance.now() + numberOption('minutes', values.minutes) * 60_000;
 const isOver = (): boolean => performance.now() > endMs;
 
 /** What has happened so far. */
@@ -51,8 +53,7 @@ try {
   makeTree();
   const { server, port } = await startServer({ toml: toToml(modules), nodeArgs: ['--import', PROBE] });
   try {
-    const count = Number(values.clients);
-    const clients = Array.from({ length: count }, (_, index) => behave(index, port));
+    const clients = Array.from({ length: clientCount }, (_, index) => behave(index, port));
     await Promise.all([...clients, changeTree(), watch(server)]);
     const errors = server.logged.filter(({ level }) => level === 'error' || level === 'fatal');
     for (const error of errors.slice(0, 5)) console.log(JSON.stringify(error));
