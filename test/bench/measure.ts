@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { startDaemon } from '../helpers/daemon.ts';
 import { startReferenceDaemon } from '../helpers/reference-daemon.ts';
 import { removeTree, scratchDir } from '../helpers/scratch.ts';
-import { openCpuMeter } from './cpu-meter.ts';
+import { type CpuMeter, openCpuMeter } from './cpu-meter.ts';
 import type { Figures, Scenario, Server, Side } from './scenario.ts';
 
 export interface Settings {
@@ -54,6 +54,9 @@ export async function measure(scenario: Scenario, settings: Settings): Promise<O
   }
 }
 
+/** For runs that start a process of their own. */
+const NO_METER: CpuMeter = { read: async () => 0, pids: () => [], close: () => {} };
+
 /** Starts one side and gives it a meter. */
 export async function startServer(
   scenario: Scenario,
@@ -63,7 +66,7 @@ export async function startServer(
 ): Promise<Server> {
   const daemon = await (scenario.start?.(side, dir) ?? startDefault(scenario, side, dir, nodeArgs));
   const { port, pid } = daemon;
-  const meter = openCpuMeter(pid);
+  const meter = pid === 0 ? NO_METER : openCpuMeter(pid);
   const stop = async (): Promise<void> => {
     await daemon.stop();
     meter.close();

@@ -1,6 +1,8 @@
 /**
  * `npm run profile -- NAME [--runs N] [--scale F] [--dir DIR]`: where our daemon spends its CPU in one scenario of the bench.
  *
+ * The daemon starts without its sandbox, in which it could write no profile.
+ *
  * Prints the functions with the most time of their own. The profile, for a browser's developer tools, stays where the first line says.
  */
 
