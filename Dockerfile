@@ -11,7 +11,7 @@ RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates
 WORKDIR /build
 COPY package.json package-lock.json ./
 # The npm of Debian 12 removes the link to the pinned Node together with the package of the other architecture; rebuild makes it again.
-RUN npm ci --no-audit --no-fund && npm rebuild --ignore-scripts
+RUN npm ci --ignore-scripts --no-audit --no-fund && npm rebuild --ignore-scripts
 COPY LICENSE ./
 COPY deploy/with-node.sh deploy/with-node.sh
 COPY deploy/build deploy/build

@@ -13,6 +13,7 @@ import type { ConfigFlags, LoadContext } from './config/config.ts';
 import { readConfig, usualConfigFiles } from './config/load.ts';
 import { modulesIn } from './config/module-directory.ts';
 import { EXIT, RsyncError } from './errors.ts';
+import { argumentBytes, variableBytes } from './vfs/own-process.ts';
 
 async function main(argv: readonly string[]): Promise<number> {
   const command: Command = parseCommandLine(argv);
@@ -45,20 +46,31 @@ async function main(argv: readonly string[]): Promise<number> {
       return exit;
     }
     case 'shell': {
+      const { lockInBelow } = await import('./cli/shell-stage.ts');
+      // What the client wants is known when it has sent its arguments, and its links may lead anywhere.
+      const args = await lockInBelow('/', () => argumentBytes(process.argv.slice(2)), process.env);
       const { runCommandMode } = await import('./cli/command-mode.ts');
-      return runCommandMode(process.argv.slice(2));
+      return runCommandMode(args);
     }
     case 'restrict': {
+      const { lockInBelow } = await import('./cli/shell-stage.ts');
+      const [original] = await lockInBelow(command.directory, originalCommand, process.env);
       const { runRestricted } = await import('./cli/restrict.ts');
-      return runRestricted(command.directory, process.env.SSH_ORIGINAL_COMMAND ?? null);
+      return runRestricted(command.directory, original ?? null);
     }
     case 'once': {
       const { runOnce } = await import('./cli/once.ts');
       return runOnce(command, loadContext(), process.env);
     }
     case 'shell-daemon': {
+      const { prepareShellDaemon } = await import('./cli/shell-stage.ts');
+      const load = (context: LoadContext) => configOf(command, context, userFirst);
+      const start = await prepareShellDaemon(load, loadContext(), {
+        environment: process.env,
+        strict: command.strictSandbox,
+      });
       const { runShellDaemon } = await import('./cli/command-mode.ts');
-      return runShellDaemon(configOf(command, loadContext(), userFirst), process.env.SSH_CONNECTION ?? null);
+      return runShellDaemon(start, process.env.SSH_CONNECTION ?? null);
     }
     case 'serve': {
       const start = await startOf(command);
@@ -67,6 +79,13 @@ async function main(argv: readonly string[]): Promise<number> {
       return serve(start, new URL(import.meta.url));
     }
   }
+}
+
+/** Nothing when the client of a forced command asked for a shell. */
+function originalCommand(): Buffer[] {
+  const name = 'SSH_ORIGINAL_COMMAND';
+  const text = process.env[name];
+  return text === undefined ? [] : [variableBytes(name, text)];
 }
 
 type ConfiguredCommand = Extract<Command, { modulesIn: unknown }>;

@@ -14,6 +14,8 @@ shift 2
 
 work=$(mktemp -d)
 server='' tunnel=''
+# A trap calls it.
+# shellcheck disable=SC2317
 clean_up() {
   [ -z "$server" ] || kill "$server" 2>/dev/null || true
   [ -z "$tunnel" ] || $ssh -S "$work/control" -O exit "$@" 2>/dev/null || true

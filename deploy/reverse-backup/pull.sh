@@ -7,6 +7,8 @@
 set -euf
 
 destination=$1
+# Words are wanted here, and set -f keeps patterns out.
+# shellcheck disable=SC2086
 set -- ${SSH_ORIGINAL_COMMAND:-}
 if [ "$#" -ne 2 ] || [ "$1" != pull ]; then
   echo 'pull.sh: expected "pull PORT"' >&2

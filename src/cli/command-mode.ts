@@ -2,14 +2,13 @@
  * The modes that sshd starts in place of rsync: --server --sender and --server --daemon on standard input and output; main.ts calls
  * them, and cli/restrict.ts serves a forced command through the first. One session, then the process ends.
  *
- * No Landlock yet: a process of these modes keeps the rights of its user. It has no code that writes, and says so where that matters.
+ * By then the process is locked in (cli/shell-stage.ts) where the kernel has what that takes; it keeps the identity of its user.
  */
 
 import { loadChecksums } from '../checksum/pool.ts';
 import type { CompressionTools } from '../compress/choose.ts';
 import { Limiter } from '../compress/limiter.ts';
 import { loadLz4 } from '../compress/lz4.ts';
-import type { Config } from '../config/config.ts';
 import { Bug } from '../errors.ts';
 import { DaemonFilter, type DaemonFilterRules } from '../filter/daemon.ts';
 import type { ModuleListing } from '../flist/context.ts';
@@ -25,9 +24,10 @@ import { runOnlySession } from '../session/session.ts';
 import { runShellSession, SHELL_LIMITS, type ShellRequest } from '../session/shell-session.ts';
 import { readIdNames } from '../vfs/id-names.ts';
 import { closeModuleRoot, openModuleRoot } from '../vfs/open-root.ts';
-import { argumentBytes, workingDirectory } from '../vfs/own-process.ts';
+import { workingDirectory } from '../vfs/own-process.ts';
 import { loadXattrCalls } from '../vfs/xattrs.ts';
 import { loadHostTables, servedModules } from './served-modules.ts';
+import type { ShellDaemonStart } from './shell-stage.ts';
 
 /** Time for the last log lines. */
 const LOG_FLUSH_MS = 1000;
@@ -36,14 +36,14 @@ const NO_RULES: DaemonFilterRules = { filter: [], includeFrom: [], include: [], 
 
 /**
  * rsync's --server --sender: sends what the user may read, as C rsync does.
- * @param argv the client's arguments, as Node has them.
+ * @param args the client's arguments.
  * @returns the exit code.
  * @throws ConfigError when standard input and output are not a remote shell's.
  */
-export async function runCommandMode(argv: readonly string[]): Promise<number> {
+export async function runCommandMode(args: readonly Buffer[]): Promise<number> {
   const paths = { kind: 'system', workingDirectory: workingDirectory() } as const;
   const reportBug = (thrown: unknown) => complain(thrown instanceof Error ? `${thrown.stack}` : String(thrown));
-  return serveShell(Buffer.from('/'), { args: argumentBytes(argv), paths, reportBug });
+  return serveShell(Buffer.from('/'), { args, paths, reportBug });
 }
 
 /**
@@ -56,7 +56,6 @@ export async function serveShell(
   client: Pick<ShellRequest, 'args' | 'paths' | 'reportBug'>,
 ): Promise<number> {
   const limits = SHELL_LIMITS;
-  silenceNode();
   const rootFd = openModuleRoot(root, limits);
   try {
     const transport = new StdioTransport();
@@ -91,13 +90,14 @@ function userListing(limits: Limits): ModuleListing {
  * rsync's --server --daemon: the daemon protocol with the user's modules, for one client.
  * @param connection SSH_CONNECTION, null without sshd.
  * @returns the exit code.
- * @throws SandboxError when this user could write to a module: without Landlock, nothing else keeps this process from it.
+ * @throws SandboxError when this process could write to a module: who owns its files may serve them where Landlock holds.
  */
-export async function runShellDaemon(config: Config, connection: string | null): Promise<number> {
+export async function runShellDaemon(
+  { config, outcome }: ShellDaemonStart,
+  connection: string | null,
+): Promise<number> {
   const { limits, motd } = config;
-  silenceNode();
-  for (const { path } of config.modules) closeModuleRoot(openModuleRoot(Buffer.from(path), limits));
-  assertReadOnly(config.modules);
+  assertReadOnly(config.modules, { onlyProven: outcome.landlockAbi > 0 });
   const transport = new StdioTransport(remoteShellPeer(connection));
   await loadChecksums();
   const modules = servedModules(config, await loadHostTables(config));
@@ -125,11 +125,6 @@ export async function runShellDaemon(config: Config, connection: string | null):
 
 async function compressionTools(limits: Limits): Promise<CompressionTools> {
   return { limiter: new Limiter(limits.compressionJobs), lz4: await loadLz4() };
-}
-
-/** Standard error is the client's terminal, where Node's warnings about its own features only puzzle. */
-function silenceNode(): void {
-  process.removeAllListeners('warning');
 }
 
 function complain(text: string): void {

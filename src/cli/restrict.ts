@@ -1,6 +1,7 @@
 /**
  * --restrict DIR, the forced command of a key in authorized_keys: judges what the client wanted to run, SSH_ORIGINAL_COMMAND, and
- * serves it below DIR when it is a pull; main.ts calls it. No shell ever sees the command, and no Landlock backs this up yet.
+ * serves it below DIR when it is a pull; main.ts calls it. No shell ever sees the command, and Landlock, where the kernel has it, shows
+ * this process nothing but DIR.
  */
 
 import { EXIT, RsyncError, SandboxError, UsageError } from '../errors.ts';
@@ -8,7 +9,6 @@ import type { Limits } from '../limits.ts';
 import { type CommandWord, tokenizeCommand } from '../listener/ssh/exec-command.ts';
 import { quotePattern } from '../session/shell-globs.ts';
 import { SHELL_LIMITS } from '../session/shell-session.ts';
-import { variableBytes } from '../vfs/own-process.ts';
 import { serveShell } from './command-mode.ts';
 
 const TILDE = 0x7e;
@@ -17,14 +17,14 @@ const SLASH = 0x2f;
 /**
  * Serves the client of a restricted key.
  * @param directory absolute; it becomes the client's `/`.
- * @param original SSH_ORIGINAL_COMMAND as Node has it; null when the client asked for a shell.
+ * @param original SSH_ORIGINAL_COMMAND; null when the client asked for a shell.
  * @returns the exit code.
  * @throws UsageError (exit 1) with the reason for the client.
  */
-export async function runRestricted(directory: string, original: string | null): Promise<number> {
+export async function runRestricted(directory: string, original: Buffer | null): Promise<number> {
   if (!directory.startsWith('/')) throw refusal('--restrict needs an absolute path in authorized_keys');
   if (original === null) throw refusal('this key only serves rsync; there is no shell');
-  const args = pullArguments(variableBytes('SSH_ORIGINAL_COMMAND', original), SHELL_LIMITS);
+  const args = pullArguments(original, SHELL_LIMITS);
   try {
     // SECURITY: whoever holds the key reads standard error, and must not learn where DIR lies or what our stacks hold.
     return await serveShell(Buffer.from(directory), { args, paths: { kind: 'confined' }, reportBug: () => {} });

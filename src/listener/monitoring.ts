@@ -4,7 +4,7 @@
  * GET and HEAD only, no body, no second request on a connection.
  */
 
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { limitHits } from '../limit-hits.ts';
@@ -49,7 +49,7 @@ export async function listenMonitoring(
   limits: MonitoringLimits,
   onError: (thrown: unknown) => void,
 ): Promise<Listener> {
-  const server = boundedServer(limits, (request, response) => {
+  const server = await boundedServer(limits, (request, response) => {
     answer(request, response, pages).catch((thrown: unknown) => {
       onError(thrown);
       if (response.headersSent) response.destroy();
@@ -72,11 +72,13 @@ export async function listenMonitoring(
   };
 }
 
-function boundedServer(
+async function boundedServer(
   limits: MonitoringLimits,
   onRequest: (request: IncomingMessage, response: ServerResponse) => void,
-): Server {
+): Promise<Server> {
   const { monitoringConnections, monitoringHeaderBytes, monitoringMs } = limits;
+  // Node's HTTP brings a client, WebSocket and more with it: a start that nobody monitors does not wait for that.
+  const { createServer } = await import('node:http');
   const server = createServer(
     {
       maxHeaderSize: monitoringHeaderBytes,

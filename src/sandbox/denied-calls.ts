@@ -26,7 +26,7 @@ const POWERS = `
   fspick 433 433        init_module 175 105   io_uring_enter 426 426 io_uring_register 427 427 io_uring_setup 425 425
   ioperm 173 -          iopl 172 -            kcmp 312 272           kexec_file_load 320 294 kexec_load 246 104
   keyctl 250 219        modify_ldt 154 -      mount 165 40           mount_setattr 442 442   move_mount 429 429
-  msgget 68 186         name_to_handle_at 303 264 open_by_handle_at 304 265 open_tree 428 428 perf_event_open 298 241
+  memfd_create 319 279  msgget 68 186         name_to_handle_at 303 264 open_by_handle_at 304 265 open_tree 428 428 perf_event_open 298 241
   personality 135 92    pidfd_getfd 438 438   pidfd_open 434 434     pidfd_send_signal 424 424 pivot_root 155 41
   process_madvise 440 440 process_vm_readv 310 270 process_vm_writev 311 271 ptrace 101 117  quotactl 179 60
   quotactl_fd 443 443   reboot 169 142        request_key 249 218    semget 64 190           setdomainname 171 162

@@ -35,9 +35,12 @@ const PROGRAMS = ['/bin/sh', '/bin/ls', '/usr/bin/env', '/bin/busybox'];
 /** Where a user of the host can usually write. */
 const WRITABLE_PLACES = ['/', '/tmp', '/var/tmp', '/dev/shm', '/run', '/proc/self/cwd'];
 
-/** Directories of others, and files with secrets: none must open. */
-const SECRET_FILES = ['/etc/shadow', '/etc/gshadow', '/etc/ssh/ssh_host_ed25519_key', '/proc/1/environ'];
-const PRIVATE_DIRECTORIES = ['/root', '/home', '/var', '/usr/bin', '/sys'];
+/** Directories of others, and files with secrets: none must open. A unit's /var holds mount points, and nothing in them. */
+const SECRET_FILES = ['/etc/shadow', '/etc/gshadow', '/etc/ssh/ssh_host_ed25519_key'];
+const PRIVATE_DIRECTORIES = ['/root', '/home', '/var/lib', '/var/log', '/usr/bin', '/sys'];
+
+/** A secret of the machine, unless we are its first process, as in a container. */
+const FIRST_PROCESS = '/proc/1/environ';
 
 /** `__O_TMPFILE`, which makes a file without a name, gone when closed; O_DIRECTORY is its other half. */
 const OPEN_TMPFILE = 0o20000000 | constants.O_DIRECTORY | constants.O_RDWR;
@@ -148,7 +151,8 @@ function hiddenRows({ served }: Claims): Guarantee[] {
   const isBelow = (path: string, directory: string) => `${path}/`.startsWith(`${directory.replace(/\/$/, '')}/`);
   const isMeant = (path: string) => served.some((module) => isBelow(path, module) || isBelow(module, path));
   const hidden = PRIVATE_DIRECTORIES.filter((path) => !isMeant(path));
-  return [deniedRow('no secrets', SECRET_FILES, canRead), deniedRow('host hidden', hidden, holdsAnything)];
+  const secrets = process.pid === 1 ? SECRET_FILES : [...SECRET_FILES, FIRST_PROCESS];
+  return [deniedRow('no secrets', secrets, canRead), deniedRow('host hidden', hidden, holdsAnything)];
 }
 
 /** A row that holds when `can` is false for every path. */

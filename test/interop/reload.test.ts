@@ -2,7 +2,17 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -69,6 +79,20 @@ async function stoppedPull(url: string, copy: string): Promise<ChildProcess> {
   }
   process.kill(-client.pid!, 'SIGSTOP');
   return client;
+}
+
+/** Runs the script of deploy/mirror when the last snapshot, named by the second, is of another one. */
+async function publish(source: string, top: string): Promise<void> {
+  const last = existsSync(top) ? readdirSync(join(top, 'snapshots')).at(-1) : undefined;
+  while (
+    last ===
+    `${new Date()
+      .toISOString()
+      .slice(0, 19)
+      .replace(/:(\d\d):/, '$1')}`
+  )
+    await sleep(100);
+  await mustRun('sh', [join(import.meta.dirname, '../../deploy/mirror/publish.sh'), `${source}/`, top]);
 }
 
 async function goOn(client: ChildProcess): Promise<number | null> {
@@ -174,5 +198,25 @@ describe.runIf(hasRoot())('a module whose path is a link to a snapshot', { timeo
     await mustRun('diff', ['-r', first.path, join(dir, 'copy')]);
     expect(await contentOf(daemon.port, 'pub')).toBe('2\n');
     expect(second.path).not.toBe(current);
+  });
+
+  it('is what deploy/mirror/publish.sh has published last, also while it publishes', async () => {
+    const [source, top] = [makeModule('source', '1\n').path, join(dir, 'mirror')];
+    for (const name of ['big', 'kept']) writeFileSync(join(source, name), randomBytesOf(name, BIG_BYTES));
+    await publish(source, top);
+    daemon = await startDaemon({ modules: [{ name: 'pub', path: join(top, 'current') }] });
+    const client = await stoppedPull(moduleUrl(daemon.port, 'pub'), join(dir, 'copy'));
+    const first = realpathSync(join(top, 'current'));
+    writeFileSync(join(source, 'file'), 'second\n');
+    rmSync(join(source, 'big'));
+    await publish(source, top);
+    expect(await contentOf(daemon.port, 'pub')).toBe('second\n');
+    expect(await goOn(client)).toBe(0);
+    await mustRun('diff', ['-r', first, join(dir, 'copy')]);
+    const second = realpathSync(join(top, 'current'));
+    await mustRun('diff', ['-r', source, second]);
+    expect(readdirSync(top).toSorted()).toEqual(['current', 'snapshots']);
+    expect(readdirSync(join(top, 'snapshots'))).toHaveLength(2);
+    expect(statSync(join(first, 'kept')).ino).toBe(statSync(join(second, 'kept')).ino);
   });
 });

@@ -16,6 +16,7 @@ const PACKAGES = {
   'rsync-ssl': 'rsync',
   'fail2ban-regex': 'fail2ban',
   mandoc: 'mandoc',
+  shellcheck: 'shellcheck',
   chromium: 'chromium',
 } as const;
 type Tool = keyof typeof PACKAGES;

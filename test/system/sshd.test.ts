@@ -258,8 +258,9 @@ describe.runIf(runnable)('as a daemon over a remote shell', () => {
     const module = `[[module]]\nname = "mod"\ncomment = "of the user"\npath = "${path}"\n${more}`;
     writeFileSync(join(sshd.home, '.config/gokr-rsyncd.toml'), module);
   };
-  const ask = (...args: string[]) =>
-    rsync(['-e', sshd.ssh(asUser()).join(' '), `--rsync-path=${sshd.program}`, ...args], { cwd: sshd.dir });
+  const askOf = (program: string, ...args: string[]) =>
+    rsync(['-e', sshd.ssh(asUser()).join(' '), `--rsync-path=${program}`, ...args], { cwd: sshd.dir });
+  const ask = (...args: string[]) => askOf(sshd.program, ...args);
 
   it('serves the modules of the user, one session each', async () => {
     config(join(sshd.dir, 'filter'));
@@ -288,12 +289,13 @@ describe.runIf(runnable)('as a daemon over a remote shell', () => {
     expect(stderr.toString()).toContain('@ERROR: access denied to mod');
   });
 
-  it('refuses to serve what the user could write to, with the reason', async () => {
+  it('refuses to serve what the user could write to when nothing locks it in, with the reason', async () => {
     const own = join(sshd.home, 'own');
     mkdirSync(own, { recursive: true });
     chownSync(own, sshd.uid, sshd.uid);
     config(own);
-    const { exitCode, stderr } = await ask('rsync://127.0.0.1/mod/');
+    const unlocked = writeProgram(sshd.dir, 'gokr-rsyncd-unlocked', `${NODE} --no-experimental-ffi`);
+    const { exitCode, stderr } = await askOf(unlocked, 'rsync://127.0.0.1/mod/');
     expect(stderr.toString()).toMatch(/module "mod": .*own is writable: this process owns it/);
     expect(exitCode).not.toBe(0);
   });

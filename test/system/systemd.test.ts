@@ -3,6 +3,7 @@
 import {
   chmodSync,
   chownSync,
+  cpSync,
   lchownSync,
   linkSync,
   mkdirSync,
@@ -14,6 +15,7 @@ import {
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { randomBytesOf } from '../helpers/content.ts';
+import { HOSTILE_PROBE, notDenied, PROBE_ATTEMPTS, probeOutcomes } from '../helpers/hostile-probe.ts';
 import { bootMachine, type Machine } from './machine.ts';
 import { configure, exposure, install, journal, mounts, processStatus, properties } from './service.ts';
 
@@ -124,6 +126,37 @@ describe('gokr-rsyncd.service', () => {
     await machine.output('systemctl', 'stop', 'gokr-rsyncd.service');
     const { ActiveState, Result } = await properties(machine);
     expect([ActiveState, Result]).toEqual(['inactive', 'success']);
+  });
+});
+
+describe('the sandbox of the unit', () => {
+  const exec = (...flags: string[]): string[] => [
+    'ExecStart=',
+    `ExecStart=/bin/node --disable-warning=ExperimentalWarning /usr/lib/gokr-rsyncd/gokr-rsyncd.mjs --daemon --config /etc/gokr-rsyncd.toml ${flags.join(' ')}`,
+  ];
+
+  it('holds every guarantee', async () => {
+    const before = (await journal(machine)).length;
+    await configure(machine, { toml: PUB, lines: exec('--require-sandbox=strict') });
+    await pullsEqual('/srv/pub', PUB_URL);
+    const log = (await journal(machine)).slice(before);
+    expect(log).toContain('sandbox: holds');
+    expect(log).not.toContain('sandbox: does not hold');
+  });
+
+  it('gives a hostile program in the place of the daemon nothing: each attempt is denied', async () => {
+    cpSync(HOSTILE_PROBE, machine.at('/srv/pub/probe.mjs'));
+    const probe = { MODULE: '/srv/pub', PORT: '9', VICTIM: '1', FIRST_STAGE: '1' };
+    const env = Object.entries(probe).map(([name, value]) => `Environment=PROBE_${name}=${value}`);
+    const load = 'Environment=NODE_OPTIONS=--import=/srv/pub/probe.mjs';
+    const before = (await journal(machine)).length;
+    await configure(machine, { toml: `workers = 1\n${PUB}xattrs = true\n`, lines: [...env, load] });
+    await pullsEqual('/srv/pub', PUB_URL);
+    rmSync(machine.at('/srv/pub/probe.mjs'));
+    const seen = probeOutcomes((await journal(machine)).slice(before));
+    // All of its root is what the tests above list, and the one program in it is its own.
+    expect(notDenied(seen, ['list /', 'run itself'])).toEqual([]);
+    expect(seen.size).toBeGreaterThanOrEqual(PROBE_ATTEMPTS);
   });
 });
 

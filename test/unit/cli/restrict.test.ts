@@ -80,6 +80,6 @@ describe('a restricted key', () => {
 
   it('has no shell, and needs an absolute directory', async () => {
     await expect(runRestricted('/srv', null)).rejects.toThrow('there is no shell');
-    await expect(runRestricted('srv', 'rsync --server --sender . /')).rejects.toThrow('an absolute path');
+    await expect(runRestricted('srv', Buffer.from('rsync --server --sender . /'))).rejects.toThrow('an absolute path');
   });
 });

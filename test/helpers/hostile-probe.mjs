@@ -1,5 +1,6 @@
 /**
- * Loaded into the daemon with --import by sandbox.test.ts: in the confined stage it does, with the daemon's identity and inside its
+ * Loaded into the program with --import by the tests of its sandboxes: in the confined stage (or in the first, which somebody else
+ * has confined, with PROBE_FIRST_STAGE) it does, with the daemon's identity and inside its
  * sandbox, what somebody would do who has taken it over, and writes one line for each attempt to standard error.
  */
 
@@ -9,7 +10,7 @@ import * as fs from 'node:fs';
 import * as net from 'node:net';
 import { join } from 'node:path';
 
-const { GOKR_RSYNCD_STAGE, PROBE_MODULE, PROBE_PORT, PROBE_VICTIM } = process.env;
+const { GOKR_RSYNCD_STAGE, PROBE_MODULE, PROBE_PORT, PROBE_VICTIM, PROBE_FIRST_STAGE } = process.env;
 
 function report(attempt, outcome) {
   fs.writeSync(2, `${JSON.stringify({ attempt, outcome })}\n`);
@@ -105,7 +106,7 @@ async function probeKernel() {
   call('chroot', 0);
 }
 
-if (GOKR_RSYNCD_STAGE !== undefined) {
+if (GOKR_RSYNCD_STAGE !== undefined || PROBE_FIRST_STAGE !== undefined) {
   probeFiles();
   probeProcesses();
   await probeNetwork();
