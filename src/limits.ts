@@ -193,7 +193,7 @@ export interface Limits {
   onceFailedLogins: number;
   /** PROXY protocol: accept to the end of the header. A proxy sends it with its first packet. */
   proxyHeaderMs: number;
-  /** PROXY protocol: connections of one listener whose header has not come. They hold no place yet, as nobody knows whose it is. */
+  /** PROXY protocol: connections of all listeners and workers whose header has not come. They hold no place yet, as nobody knows whose it is. */
   proxyHeadersWaiting: number;
   /** TLS: one handshake. Two round trips and a signature. */
   tlsHandshakeMs: number;

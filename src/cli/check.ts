@@ -7,6 +7,7 @@ import { escapeControls } from '../observe/escape.ts';
 import { sandboxReport } from './guarantees.ts';
 import { keyLines, keyWarnings, type ListenerKeys, readListenerKeys } from './listener-keys.ts';
 import type { Start } from './stages.ts';
+import { workerCount } from './worker-count.ts';
 
 /** Defaults that differ from rsync's and matter for security (security.md C). The text sees the effective value. */
 const DIFFERENCES: readonly ((config: Config) => string)[] = [
@@ -133,6 +134,7 @@ export function checkText(
     ...config.modules.map(moduleLines),
     [
       `motd: ${config.motd === null ? 'none' : `${config.motd.length} bytes`}`,
+      `workers: ${workerCount(config)}`,
       `log level: ${config.logLevel}`,
       ...rateLines(config),
     ],

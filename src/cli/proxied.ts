@@ -6,13 +6,21 @@ import type { Limits } from '../limits.ts';
 import { behindProxy, type OnClient } from '../listener/proxy.ts';
 import { peerOf } from '../listener/socket-transport.ts';
 import type { OnSocket } from '../listener/tcp.ts';
+import type { SharedCounts } from '../shared.ts';
 import type { RunningSessions } from './running-sessions.ts';
+
+/** What all listeners of a worker share. */
+export interface ProxiedSetup {
+  readonly sessions: Pick<RunningSessions, 'headerMissing'>;
+  readonly limits: Limits;
+  /** Connections whose header has not come yet, of the process. */
+  readonly waiting: SharedCounts;
+}
 
 /** @param onClient takes each socket over, with the address of the client behind it. */
 export function clientsOf(
   { proxyTrusted }: ProxySettings,
-  sessions: Pick<RunningSessions, 'headerMissing'>,
-  limits: Limits,
+  { sessions, limits, waiting }: ProxiedSetup,
   onClient: OnClient,
 ): OnSocket {
   if (proxyTrusted === undefined) return (socket) => onClient(socket, peerOf(socket));
@@ -20,6 +28,7 @@ export function clientsOf(
   return behindProxy(onClient, {
     trusts: allows,
     limits,
+    waiting,
     onRefused: (peer, reason) => sessions.headerMissing(peer, reason),
   });
 }

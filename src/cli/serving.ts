@@ -112,9 +112,11 @@ export class Serving {
 
   #listen(place: TcpAddress | InheritedDescriptor, keys: () => ListenerKeys): Promise<Listener> {
     const { sessions } = this;
+    const { limits } = this.#options;
+    const waiting = this.#bounds.proxyHeaders;
     const services = this.#services;
     const listenFor = (onClient: OnClient): Promise<Listener> =>
-      listenSockets(place, clientsOf(keys(), sessions, this.#options.limits, onClient));
+      listenSockets(place, clientsOf(keys(), { sessions, limits, waiting }, onClient));
     const listen = (service: Service<SocketTransport>): Promise<Listener> =>
       listenFor((socket, peer) => sessions.start(new SocketTransport(socket, peer), service));
     switch (keys().kind) {

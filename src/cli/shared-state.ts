@@ -7,7 +7,7 @@ import { FairAccept } from '../listener/fair-accept.ts';
 import { KexGate } from '../listener/ssh/kex-gate.ts';
 import { Penalties } from '../listener/ssh/penalties.ts';
 import { LogBudget } from '../observe/session-log.ts';
-import { MAX_WORKERS, monotonicMs, type SharedArea } from '../shared.ts';
+import { MAX_WORKERS, monotonicMs, type SharedArea, SharedCounts } from '../shared.ts';
 
 const SIZES = {
   admission: Admission.BYTES,
@@ -17,6 +17,7 @@ const SIZES = {
   sshPenalties: Penalties.BYTES,
   tlsHandshakes: KexGate.BYTES,
   accepts: FairAccept.BYTES,
+  proxyHeaders: SharedCounts.BYTES,
 } as const;
 
 type Part = keyof typeof SIZES;
@@ -42,6 +43,8 @@ export interface SharedBounds {
   readonly sshPenalties: Penalties;
   readonly tlsHandshakes: KexGate;
   readonly accepts: FairAccept;
+  /** Connections whose PROXY header has not come yet. */
+  readonly proxyHeaders: SharedCounts;
 }
 
 /** Over the same memory there may be several for one worker, with different limits: sessions keep those that they began with. */
@@ -58,6 +61,7 @@ export function boundsOver(state: SharedState, worker: number, limits: Limits): 
     sshPenalties: new Penalties(limits, monotonicMs, area('sshPenalties')),
     tlsHandshakes: new KexGate(tlsLimits, area('tlsHandshakes')),
     accepts: new FairAccept(area('accepts')),
+    proxyHeaders: new SharedCounts(area('proxyHeaders')),
   };
 }
 

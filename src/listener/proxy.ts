@@ -3,6 +3,7 @@
 import type { Socket } from 'node:net';
 import { AccessError, LimitError, PeerGone, type RsyncError, TimeoutError } from '../errors.ts';
 import type { Limits } from '../limits.ts';
+import type { SharedCounts } from '../shared.ts';
 import type { PeerAddress } from '../wire/transport.ts';
 import { type ProxyHeader, parseProxyHeader } from './proxy-header.ts';
 import { peerOf } from './socket-transport.ts';
@@ -11,6 +12,8 @@ export interface ProxyOptions {
   /** Whether connections from this address come from a proxy of ours. */
   readonly trusts: (address: string) => boolean;
   readonly limits: Pick<Limits, 'proxyHeaderMs' | 'proxyHeadersWaiting'>;
+  /** Connections whose header has not come yet, of all listeners and workers. */
+  readonly waiting: SharedCounts;
   /** A connection was closed, and why. */
   readonly onRefused: (peer: PeerAddress, reason: RsyncError) => void;
 }
@@ -24,22 +27,23 @@ export type OnClient = (socket: Socket, peer: PeerAddress) => void;
  * SECURITY: nobody else's header is looked at (CVE-2026-53791): a client that connects directly, past the proxy, could claim any
  * address, and without a header it would be served under rules that are meant for the proxy's clients. It is closed.
  */
-export function behindProxy(onClient: OnClient, { trusts, limits, onRefused }: ProxyOptions): (socket: Socket) => void {
-  let waiting = 0;
+export function behindProxy(
+  onClient: OnClient,
+  { trusts, limits, waiting, onRefused }: ProxyOptions,
+): (socket: Socket) => void {
   const accept = async (socket: Socket): Promise<void> => {
     const proxy = peerOf(socket);
-    waiting++;
     try {
       if (!trusts(proxy.address)) throw new AccessError('not a trusted proxy', '', { code: 'access:proxy' });
-      if (waiting > limits.proxyHeadersWaiting) throw new LimitError('proxyHeadersWaiting', 'too many without header');
-      const { client } = await readHeader(socket, limits.proxyHeaderMs);
+      if (!waiting.take(limits.proxyHeadersWaiting)) {
+        throw new LimitError('proxyHeadersWaiting', 'too many without header');
+      }
+      const { client } = await readHeader(socket, limits.proxyHeaderMs).finally(() => waiting.give());
       onClient(socket, client ?? proxy);
     } catch (thrown) {
       socket.on('error', () => {});
       socket.destroy();
       onRefused(proxy, thrown as RsyncError);
-    } finally {
-      waiting--;
     }
   };
   return (socket) => void accept(socket);

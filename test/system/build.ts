@@ -1,9 +1,10 @@
-/** Builds dist/root once before the system tests and installs what they drive; vitest's global set-up. */
+/** Builds dist/root and a bundle once before the system tests and installs what they drive; vitest's global set-up. */
 
 import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { RELEASE_VARIABLE } from '../../deploy/build/release.ts';
+import { bundleProgram } from '../helpers/program.ts';
 
 export const PROJECT = join(import.meta.dirname, '../..');
 
@@ -28,10 +29,16 @@ export function released(pattern: RegExp): string | null {
   return join(directory, name);
 }
 
-export function setup(): void {
+/** @returns what vitest calls in the end. */
+export async function setup(): Promise<() => void> {
   const missing = Object.entries(TOOLS).filter(([program]) => spawnSync('which', [program]).status !== 0);
   if (missing.length > 0)
     mustDo('apt-get', ['install', '-y', '--no-install-recommends', ...missing.map(([, name]) => name)]);
+  buildMinimalRoot();
+  return bundleProgram();
+}
+
+export function buildMinimalRoot(): void {
   mustDo(process.execPath, [join(PROJECT, 'deploy/build/root.ts')]);
 }
 

@@ -7,13 +7,13 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort } from '../helpers/free-port.ts';
+import { PROGRAM } from '../helpers/program.ts';
 import { mustRun } from '../helpers/run.ts';
 import { endChild } from '../helpers/running-daemon.ts';
 import { removeTree, scratchDir } from '../helpers/scratch.ts';
 import { installPackage } from '../setup/client-roots.ts';
 import { hasRoot, missing } from '../setup/clients.ts';
 
-const ROOT = join(import.meta.dirname, '../..');
 export const NODE = process.execPath;
 const SSHD = '/usr/sbin/sshd';
 
@@ -81,7 +81,7 @@ export async function startSshd(settings: readonly string[] = ['PermitRootLogin 
 /** A script in `dir` that runs our program with a Node of its own. */
 export function writeProgram(dir: string, name: string, node: string): string {
   const path = join(dir, name);
-  writeFileSync(path, `#!/bin/sh\nexec ${node} ${join(ROOT, 'src/main.ts')} "$@"\n`);
+  writeFileSync(path, `#!/bin/sh\nexec ${node} ${PROGRAM} "$@"\n`);
   chmodSync(path, 0o755);
   return path;
 }

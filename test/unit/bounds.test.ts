@@ -18,6 +18,7 @@ import { createSessionLogger, LogBudget } from '../../src/observe/session-log.ts
 import { TransferLog } from '../../src/observe/transfer-log.ts';
 import { expandGlobs, type GlobDeps } from '../../src/session/globs.ts';
 import { moduleListing } from '../../src/session/greeting.ts';
+import { SharedCounts } from '../../src/shared.ts';
 import { TimeSlice } from '../../src/slice.ts';
 import { BlockIndex } from '../../src/transfer/block-index.ts';
 import { BlockSums } from '../../src/transfer/block-sums.ts';
@@ -55,7 +56,7 @@ function headless(count: number, limits: Limits): void {
   const onRefused = (_peer: unknown, reason: RsyncError): void => {
     refusal ??= reason;
   };
-  const accept = behindProxy(() => {}, { trusts: () => true, limits, onRefused });
+  const accept = behindProxy(() => {}, { trusts: () => true, limits, waiting: new SharedCounts(), onRefused });
   for (const socket of sockets) accept(socket);
   const met = refusal;
   for (const socket of sockets) socket.destroy();

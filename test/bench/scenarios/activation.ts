@@ -2,7 +2,7 @@
 
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { setup } from '../../system/build.ts';
+import { buildMinimalRoot } from '../../system/build.ts';
 import { bootMachine, type Machine } from '../../system/machine.ts';
 import { configure, install, properties } from '../../system/service.ts';
 import type { Scenario, Server } from '../scenario.ts';
@@ -17,7 +17,7 @@ const TOML = 'workers = 1\n[[module]]\nname = "pub"\npath = "/srv/pub"\n';
 const machines = new Map<number, Machine>();
 
 async function startMachine() {
-  setup();
+  buildMinimalRoot();
   const machine = await bootMachine('bookworm');
   await install(machine);
   mkdirSync(machine.at('/srv/pub'), { recursive: true });
