@@ -12,10 +12,12 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { randomBytesOf } from '../helpers/content.ts';
 import { HOSTILE_PROBE, notDenied, PROBE_ATTEMPTS, probeOutcomes } from '../helpers/hostile-probe.ts';
+import { PROJECT } from './build.ts';
 import { bootMachine, type Machine } from './machine.ts';
 import { configure, exposure, install, journal, mounts, processStatus, properties } from './service.ts';
 
@@ -157,6 +159,47 @@ describe('the sandbox of the unit', () => {
     // All of its root is what the tests above list, and the one program in it is its own.
     expect(notDenied(seen, ['list /', 'run itself'])).toEqual([]);
     expect(seen.size).toBeGreaterThanOrEqual(PROBE_ATTEMPTS);
+  });
+});
+
+describe('gokr-rsyncd-metrics.socket', () => {
+  const SOCKET = 'gokr-rsyncd-metrics.socket';
+  const PATH = '/run/gokr-rsyncd-metrics.sock';
+  const REQUEST = 'GET /metrics HTTP/1.0\\r\\nHost: localhost\\r\\n\\r\\n';
+  const OVER_TCP: [string, ...string[]] = [
+    'bash',
+    '-c',
+    `exec 3<>/dev/tcp/127.0.0.1/8738; printf '${REQUEST}' >&3; cat <&3`,
+  ];
+  const UNIX = `$s = IO::Socket::UNIX->new("${PATH}") or die; print $s "${REQUEST}"; $s->flush; print <$s>;`;
+  const OVER_UNIX: [string, ...string[]] = ['perl', '-MIO::Socket::UNIX', '-e', UNIX];
+
+  it('answers on its address and on a unix socket, and starts the service', async () => {
+    await configure(machine, { toml: PUB });
+    cpSync(join(PROJECT, 'deploy', SOCKET), machine.at(`/etc/systemd/system/${SOCKET}`));
+    mkdirSync(machine.at(`/etc/systemd/system/${SOCKET}.d`), { recursive: true });
+    writeFileSync(machine.at(`/etc/systemd/system/${SOCKET}.d/unix.conf`), `[Socket]\nListenStream=${PATH}\n`);
+    await machine.output('systemctl', 'daemon-reload');
+    await machine.output('systemctl', 'start', SOCKET);
+    for (const command of [OVER_TCP, OVER_UNIX]) {
+      // The request that starts the service is answered while it starts.
+      const answer = () => machine.output(...command);
+      await expect.poll(answer, { timeout: 60_000, interval: 200 }).toContain('gokr_rsyncd_ready 1\n');
+      expect(await answer()).toContain('gokr_rsyncd_sandbox_guarantee{guarantee="no new privileges"} 1\n');
+    }
+    await machine.output('systemctl', 'stop', SOCKET);
+  });
+
+  it('stands beside a journal that knows how important each line is', async () => {
+    const text = await machine.output('journalctl', '--no-pager', '--output=json', '--unit=gokr-rsyncd.service');
+    const rows = text
+      .trim()
+      .split('\n')
+      .map((row) => JSON.parse(row) as { MESSAGE: string; PRIORITY: string })
+      .filter(({ MESSAGE }) => MESSAGE.includes('"level":'));
+    const seen = new Set(rows.map(({ MESSAGE, PRIORITY }) => `${/^\{"level":"(\w+)"/.exec(MESSAGE)?.[1]} ${PRIORITY}`));
+    expect(seen).toContain('info 6');
+    expect([...seen].filter((one) => !['info 6', 'warn 4', 'error 3', 'fatal 2', 'debug 7'].includes(one))).toEqual([]);
   });
 });
 
