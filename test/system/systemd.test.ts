@@ -124,6 +124,18 @@ describe('gokr-rsyncd.service', () => {
     expect(await journal(machine)).toContain('user namespace: owners');
   });
 
+  it('is started again when it is killed, and whoever connects meanwhile is served', async () => {
+    const before = await properties(machine);
+    await machine.output('systemctl', 'kill', '--signal=KILL', 'gokr-rsyncd.service');
+    // The socket is systemd's: connections wait in it, none is refused.
+    expect(await machine.output('bash', '-c', 'exec 3<>/dev/tcp/127.0.0.1/873; head -c 8 <&3')).toBe('@RSYNCD:');
+    await pullsEqual('/srv/pub', PUB_URL);
+    await expect.poll(async () => (await properties(machine)).ActiveState, { timeout: 30_000 }).toBe('active');
+    const after = await properties(machine);
+    expect(after.RestartUSec).toBe('100ms');
+    expect(after.MainPID).not.toBe(before.MainPID);
+  });
+
   it('ends cleanly when it is stopped', async () => {
     await machine.output('systemctl', 'stop', 'gokr-rsyncd.service');
     const { ActiveState, Result } = await properties(machine);
