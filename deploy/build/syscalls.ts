@@ -1,7 +1,8 @@
 /**
  * Every system call that the daemon may make, as recorded with `strace -f` over the interop suite and over pulls from the
- * bundle with and without `--jitless` (Node 26.10, x86-64), and how the container profile is made of it:
- * `node deploy/build/syscalls.ts` writes deploy/seccomp.json. SystemCallFilter= of the unit holds the same names.
+ * bundle with and without `--jitless` (Node 26.10, x86-64), to which TLS, SSH, extended attributes, shared lists and monitoring
+ * added none; and how the container profile is made of it: `node deploy/build/syscalls.ts` writes deploy/seccomp.json.
+ * SystemCallFilter= of the unit holds the same names.
  *
  * Seen but left out: io_uring_setup and io_uring_enter (libuv goes on without), setuid, setgid, setgroups and setresuid (only
  * a daemon that was started as root gives it up).
@@ -96,8 +97,14 @@ const EQUIVALENTS = [
 /** SystemCallFilter= of the unit, sorted. */
 export const SERVICE_CALLS: readonly string[] = [...RECORDED, ...EQUIVALENTS].sort();
 
-/** A container opens its own port. */
-const CONTAINER_CALLS = ['bind'];
+/**
+ * A container opens its own port, and locks itself in further: src/sandbox/ (prctl, which seccomp needs, is among the recorded;
+ * pwrite64 fills the memory file for its second stage).
+ */
+const CONTAINER_CALLS = [
+  ...['bind', 'close_range', 'memfd_create', 'pwrite64'],
+  ...['landlock_add_rule', 'landlock_create_ruleset', 'landlock_restrict_self'],
+];
 
 /** O_WRONLY, O_RDWR, O_CREAT, O_TRUNC, O_APPEND and the bit of O_TMPFILE that is not O_DIRECTORY: the same on both architectures. */
 const WRITE_FLAGS = 0o1 | 0o2 | 0o100 | 0o1000 | 0o2000 | 0o20000000;

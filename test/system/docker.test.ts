@@ -1,14 +1,16 @@
 /** The image as the Dockerfile builds it, under a Docker that really runs. */
 
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { buildOci } from '../../deploy/build/oci.ts';
 import { randomBytesOf } from '../helpers/content.ts';
+import { HOSTILE_PROBE, notDenied, PROBE_ATTEMPTS, probeOutcomes } from '../helpers/hostile-probe.ts';
 import { mustRun } from '../helpers/run.ts';
 import { removeTree, scratchDir } from '../helpers/scratch.ts';
+import type { LogLine } from '../session/support/server.ts';
 import { PROJECT, released } from './build.ts';
 import { type DockerHost, startDocker } from './docker.ts';
 
@@ -54,10 +56,25 @@ afterEach(async () => {
   if (ids.length > 0) await docker.output('rm', '--force', ...ids);
 });
 
+/** What the image runs by itself, and more. */
+const STRICT = ['--daemon', '--gokr.listen=[::]:8730', '--modules-in=/modules', '--require-sandbox=strict'];
+
+/** Lines of a container's log that are the daemon's own. */
+async function log(id: string): Promise<LogLine[]> {
+  const { stdout, stderr } = await docker.run('logs', id);
+  const lines = `${stdout}${stderr}`.split('\n').filter((line) => line.startsWith('{"level"'));
+  return lines.map((line) => JSON.parse(line) as LogLine);
+}
+
 /** Starts a container that serves the tree. @returns its id and a URL of the module. */
-async function start(flags: readonly string[], more: readonly string[] = [], image = IMAGE) {
-  const publish = ['--publish', '127.0.0.1::8730', '--volume', `${tree}:/modules/pub:ro`];
-  const id = await docker.output('run', '--detach', ...flags, ...publish, ...more, image);
+async function start(
+  flags: readonly string[],
+  more: readonly string[] = [],
+  { image = IMAGE, args = [] }: { image?: string; args?: readonly string[] } = {},
+): Promise<{ id: string; url: string }> {
+  const publish = ['--publish', '127.0.0.1::8730'];
+  const volume = more.includes(`${tree}:/modules/pub`) ? [] : ['--volume', `${tree}:/modules/pub:ro`];
+  const id = await docker.output('run', '--detach', ...flags, ...publish, ...volume, ...more, image, ...args);
   const address = (await docker.output('port', id, '8730')).split('\n')[0]!;
   return { id, url: `rsync://${address}/pub/` };
 }
@@ -110,6 +127,59 @@ describe.each([
   });
 });
 
+describe('a container with all locks on', () => {
+  it('holds every guarantee, Landlock among them', async () => {
+    const { id, url } = await start(HARDENED, OFTEN, { args: STRICT });
+    await state(id, ...HEALTHY);
+    await mustRun('rsync', ['-a', url, join(scratch, `strict-${id}`)]);
+    const rows = (await log(id)).filter(({ guarantee }) => guarantee !== undefined);
+    expect(rows.filter(({ msg }) => msg !== 'sandbox: holds')).toEqual([]);
+    expect(rows.map(({ guarantee }) => guarantee)).toEqual(expect.arrayContaining(['landlock', 'no sockets']));
+  });
+
+  it('gives a hostile program in the place of the daemon nothing: each attempt is denied', async () => {
+    const config = join(scratch, 'probed.toml');
+    // FFI stays for a module with extended attributes: the probe needs it.
+    writeFileSync(config, 'workers = 1\n[[module]]\nname = "own"\npath = "/modules/pub"\nxattrs = true\n');
+    cpSync(HOSTILE_PROBE, join(tree, 'probe.mjs'));
+    const probe = { MODULE: '/modules/pub', PORT: '9', VICTIM: '999' };
+    const env = Object.entries(probe).flatMap(([name, value]) => ['--env', `PROBE_${name}=${value}`]);
+    const load = ['--env', 'NODE_OPTIONS=--import=/modules/pub/probe.mjs'];
+    const volume = ['--volume', `${config}:/etc/gokr-rsyncd.toml:ro`];
+    const { id } = await start(HARDENED, [...OFTEN, ...env, ...load, ...volume]);
+    await state(id, ...HEALTHY);
+    rmSync(join(tree, 'probe.mjs'));
+    const { stderr } = await docker.run('logs', id);
+    const seen = probeOutcomes(stderr.toString());
+    expect(notDenied(seen)).toEqual([]);
+    expect(seen.size).toBeGreaterThanOrEqual(PROBE_ATTEMPTS);
+  });
+});
+
+describe('a volume that the container may write', () => {
+  beforeAll(() => chmodSync(tree, 0o777));
+  afterAll(() => chmodSync(tree, 0o755));
+
+  it('is served where Landlock keeps the daemon from writing', async () => {
+    const { id, url } = await start(HARDENED, [...OFTEN, '--volume', `${tree}:/modules/pub`]);
+    await state(id, ...HEALTHY);
+    await mustRun('rsync', ['-a', url, join(scratch, `writable-${id}`)]);
+    expect(await log(id)).toContainEqual(
+      expect.objectContaining({ guarantee: 'modules read-only', msg: 'sandbox: holds' }),
+    );
+  });
+
+  it('is refused where nothing does', async () => {
+    const id = await docker.output(
+      ...['run', '--detach', ...PLAIN, '--volume', `${tree}:/modules/pub`],
+      ...['--env', 'NODE_OPTIONS=--no-experimental-ffi', IMAGE],
+    );
+    await state(id, '{{.State.Status}} {{.State.ExitCode}}', 'exited 1');
+    const { stdout, stderr } = await docker.run('logs', id);
+    expect(`${stdout}${stderr}`).toMatch(/module "pub": .*\/modules\/pub is writable/);
+  });
+});
+
 describe('the image', () => {
   it('holds the minimal root and nothing else, for an ordinary user, with a health check in exec form', async () => {
     const { Config } = JSON.parse(await docker.output('inspect', IMAGE))[0];
@@ -131,7 +201,7 @@ describe('the OCI archive', () => {
     for (const key of ['User', 'ExposedPorts', 'Entrypoint', 'Cmd', 'StopSignal', 'Labels', 'Healthcheck']) {
       expect(loaded[key], key).toEqual(built[key]);
     }
-    const { id, url } = await start(HARDENED, OFTEN, name);
+    const { id, url } = await start(HARDENED, OFTEN, { image: name });
     await state(id, ...HEALTHY);
     const copy = join(scratch, 'copy-oci');
     await mustRun('rsync', ['-a', url, copy]);
