@@ -7,7 +7,7 @@
 
 import { parseArgs } from 'node:util';
 import { systemClient } from '../setup/clients.ts';
-import { measure, type Outcome, type Settings } from './measure.ts';
+import { measure, type Settings } from './measure.ts';
 import { loadScenarios } from './registry.ts';
 import { isMet, row, writeResults } from './results.ts';
 
@@ -30,13 +30,18 @@ if (options.help || chosen.length === 0 || !(options.runs >= 1) || !(options.sca
 }
 
 console.error(`client and reference: ${systemClient().version}`);
-const outcomes = new Map<string, Outcome>();
+const command = ['npm run bench --', ...process.argv.slice(2)].join(' ');
 for (const scenario of chosen) {
-  const outcome = await measure(scenario, options);
-  outcomes.set(scenario.name, outcome);
-  console.log(`${row(scenario, outcome).join(' | ')}${isMet(scenario, outcome) ? '' : '   MISSED'}`);
+  try {
+    const outcome = await measure(scenario, options);
+    console.log(`${row(scenario, outcome).join(' | ')}${isMet(scenario, outcome) ? '' : '   MISSED'}`);
+    // After each row: an hour of figures is not lost with the last one.
+    if (options.write) writeResults(scenarios, new Map([[scenario.name, outcome]]), command);
+  } catch (error) {
+    console.error(`${scenario.name}: ${error instanceof Error ? error.message : error}`);
+    process.exitCode = 1;
+  }
 }
-if (options.write) writeResults(scenarios, outcomes, ['npm run bench --', ...process.argv.slice(2)].join(' '));
 
 function readOptions(): Options {
   try {
