@@ -25,17 +25,15 @@ type Results = { readonly [scenario: string]: Result };
 
 const HEAD = ['work', 'CPU ours, s', 'CPU C, s', 'ratio', 'target', 'wall ours, s', 'wall C, s', 'ratio', 'target'];
 
-/** One line of the table: cells without separators. */
+/** One line of the table: cells without separators. Memory stands in the place of CPU; a figure without a partner is judged itself. */
 export function row({ title, targets }: Scenario, { ours, reference }: Outcome): string[] {
-  if (ours.memory !== undefined) {
-    const memory = [ours.memory, reference?.memory].map((mib) => (mib === undefined ? '' : `${mib.toFixed(0)} MiB`));
-    const ratio = reference === null ? '' : judged(ours.memory / reference.memory!, targets.memory);
-    return [title, ...memory, ratio, bound(targets.memory), '', '', '', ''];
-  }
-  const cells = (['cpu', 'wall'] as const).flatMap((field) => {
+  const first = ours.memory === undefined ? 'cpu' : 'memory';
+  const cells = ([first, 'wall'] as const).flatMap((field) => {
     const [mine, theirs] = [ours[field], reference?.[field]];
     const ratio = mine === undefined || theirs === undefined ? '' : judged(mine / theirs, targets[field]);
-    return [seconds(mine), seconds(theirs), ratio, bound(targets[field])];
+    const own = theirs === undefined && mine !== undefined && mine > (targets[field] ?? mine);
+    const shown = text(field, mine);
+    return [own ? `**${shown}**` : shown, text(field, theirs), ratio, bound(targets[field])];
   });
   return [title, ...cells];
 }
@@ -47,8 +45,10 @@ export function isMet({ targets }: Scenario, { ours, reference }: Outcome): bool
   );
 }
 
-function seconds(value: number | undefined): string {
-  return value === undefined ? '' : value.toFixed(value < 1 ? 3 : 2);
+/** Seconds, or MiB where the column says nothing else. */
+function text(field: keyof Figures, value: number | undefined): string {
+  if (value === undefined) return '';
+  return field === 'memory' ? `${value.toFixed(0)} MiB` : value.toFixed(value < 1 ? 3 : 2);
 }
 
 /** A ratio that misses its target stands out. */
