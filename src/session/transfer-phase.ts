@@ -18,6 +18,7 @@ import { DeltaState } from '../transfer/delta.ts';
 import { type SentFile, TransferProgress } from '../transfer/progress.ts';
 import { Sender } from '../transfer/sender.ts';
 import { skipListFor } from '../transfer/skip-compress.ts';
+import type { Traffic } from '../transfer/stats.ts';
 import { CompressedTokens, PlainTokens } from '../transfer/tokens.ts';
 import { type ModuleRoot, ModuleView } from '../vfs/module-root.ts';
 import { CF_INC_RECURSE, IOERR_GENERAL, IOERR_VANISHED } from '../wire/constants.ts';
@@ -69,6 +70,7 @@ export interface TransferSetup {
 export async function runTransfer(setup: TransferSetup): Promise<void> {
   const { options, agreement, limits, protocol, streams } = setup;
   const { watchdog, writer } = streams;
+  const traffic = trafficFromHere(streams);
   const framed = protocol >= 30 ? new DemuxSource(streams.reader, limits) : null;
   const reader = framed === null ? streams.reader : new ByteReader(framed, () => writer.flush());
   watchdog.enter({
@@ -108,7 +110,7 @@ export async function runTransfer(setup: TransferSetup): Promise<void> {
       compressedTokens: compressed,
       skipCompress: skipListFor(options.compression?.skipSuffixes ?? null, setup.module.dontCompress, limits),
       openNoatime: setup.module.openNoatime || options.openNoatime,
-      bytesReceived: () => streams.reader.bytesRead,
+      traffic,
       onSumsAwaited: (isWaiting) =>
         isWaiting && limits.sumsIdleMs < setup.idleMs
           ? watchdog.allowSilence(limits.sumsIdleMs, 'sumsIdleMs')
@@ -130,6 +132,12 @@ export async function runTransfer(setup: TransferSetup): Promise<void> {
 export function transferExit(messages: ClientMessages): number {
   if (messages.ioError & IOERR_GENERAL || messages.hasFileErrors) return EXIT.PARTIAL;
   return messages.ioError & IOERR_VANISHED ? EXIT.VANISHED : EXIT.OK;
+}
+
+/** Counts what C rsync's statistics count: nothing of the handshake. */
+function trafficFromHere({ reader, writer }: TransferSetup['streams']): () => Traffic {
+  const [readBefore, writtenBefore] = [reader.bytesRead, writer.bytesWritten];
+  return () => ({ bytesRead: reader.bytesRead - readBefore, bytesWritten: writer.bytesWritten - writtenBefore });
 }
 
 function rootOf({ rootFd, module, paths }: TransferSetup): ModuleRoot {

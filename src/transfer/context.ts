@@ -8,6 +8,7 @@ import type { ByteReader } from '../wire/reader.ts';
 import type { DeltaState } from './delta.ts';
 import type { TransferProgress } from './progress.ts';
 import type { SkipList } from './skip-compress.ts';
+import type { Traffic } from './stats.ts';
 import type { CompressedTokens, PlainTokens } from './tokens.ts';
 
 export interface TransferContext extends ListContext {
@@ -21,8 +22,8 @@ export interface TransferContext extends ListContext {
   readonly compressedTokens: CompressedTokens | null;
   readonly skipCompress: SkipList;
   readonly openNoatime: boolean;
-  /** Bytes that came from the client before the demultiplexer, for the statistics. */
-  readonly bytesReceived: () => number;
+  /** What the connection has carried, for the statistics. */
+  readonly traffic: () => Traffic;
   /** Called with true before, with false after waiting for block sums: nobody may fall silent among them for long (B-17). */
   readonly onSumsAwaited: (isWaiting: boolean) => void;
   readonly progress: TransferProgress;

@@ -315,11 +315,10 @@ export class Sender {
 
   /** Statistics, then one more round of NDX_DONE from protocol 31 (3-transfer.md 8.4). */
   async #sayGoodbye(): Promise<void> {
-    const { writer, protocol, lists, bytesReceived } = this.#context;
+    const { writer, protocol, lists, traffic } = this.#context;
     const { totalSizeBytes, buildMs } = lists.totals;
     writer.flush();
-    const { bytesWritten } = writer;
-    putStatistics(writer, protocol, { bytesRead: bytesReceived(), bytesWritten, totalSizeBytes, listBuildMs: buildMs });
+    putStatistics(writer, protocol, { ...traffic(), totalSizeBytes, listBuildMs: buildMs });
     await this.#readGoodbye();
     if (protocol < 31) return;
     this.#putDone();

@@ -6,9 +6,13 @@ import { MAX_NDX_BYTES, type NdxEncoder } from '../wire/ndx.ts';
 import type { ByteReader } from '../wire/reader.ts';
 import type { FrameWriter } from '../wire/writer.ts';
 
-export interface RunStatistics {
+/** Bytes of the session since its handshake. */
+export interface Traffic {
   readonly bytesRead: number;
   readonly bytesWritten: number;
+}
+
+export interface RunStatistics extends Traffic {
   readonly totalSizeBytes: number;
   readonly listBuildMs: number;
 }

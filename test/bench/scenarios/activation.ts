@@ -32,6 +32,8 @@ async function startMachine() {
 async function activate({ port }: Server) {
   const machine = machines.get(port)!;
   await machine.output('systemctl', 'stop', 'gokr-rsyncd.service');
+  // Another start within the minute would be one too many for systemd.
+  await machine.run('systemctl', 'reset-failed', 'gokr-rsyncd.service');
   const [before, after] = (await machine.output('bash', '-c', MEASURE)).trim().split('\n');
   const { MainPID } = await properties(machine);
   const rollup = await machine.output('cat', `/proc/${MainPID}/smaps_rollup`);

@@ -166,7 +166,7 @@ export async function makeSession(plan: ContextPlan): Promise<SessionFixture> {
         compressedTokens: null,
         skipCompress: { matches: () => false },
         openNoatime: false,
-        bytesReceived: () => 0,
+        traffic: () => ({ bytesRead: 0, bytesWritten: writer.bytesWritten }),
         onSumsAwaited: () => {},
         progress: new TransferProgress(lists, writer),
       } as unknown as TransferContext;
