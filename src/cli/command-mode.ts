@@ -22,7 +22,7 @@ import { TransferLog } from '../observe/transfer-log.ts';
 import { assertReadOnly } from '../sandbox/verify.ts';
 import { runOnlySession } from '../session/session.ts';
 import { runShellSession, SHELL_LIMITS, type ShellRequest } from '../session/shell-session.ts';
-import { readIdNames } from '../vfs/id-names.ts';
+import { readHostNames } from '../vfs/id-names.ts';
 import { closeModuleRoot, openModuleRoot } from '../vfs/open-root.ts';
 import { workingDirectory } from '../vfs/own-process.ts';
 import { loadXattrCalls } from '../vfs/xattrs.ts';
@@ -79,7 +79,7 @@ function userListing(limits: Limits): ModuleListing {
   return {
     name: '',
     filter: new DaemonFilter(NO_RULES, limits),
-    idNames: { users: readIdNames('/etc/passwd'), groups: readIdNames('/etc/group') },
+    idNames: readHostNames(),
     ignoreNonreadable: false,
     mungeSymlinks: false,
     outgoingChmod: null,

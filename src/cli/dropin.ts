@@ -4,12 +4,10 @@ import type { Config, ModuleConfig } from '../config/config.ts';
 import { directoriesOf } from '../config/files.ts';
 import { ConfigError } from '../errors.ts';
 import { escapeControls } from '../observe/escape.ts';
+import { NAME_TABLES } from '../vfs/id-names.ts';
 
 /** Our own files in the minimal root, and what systemd mounts there: a module over one of them would take it away. */
 const OWN_PATHS = ['/bin', '/dev', '/lib', '/lib64', '/proc', '/run', '/sys', '/usr/lib/gokr-rsyncd'];
-
-/** Host tables that `numeric_ids = false` needs. */
-const NAME_TABLES = ['/etc/passwd', '/etc/group'];
 
 /** What ProtectHome= is about. */
 const HOMES = ['/home/', '/root/', '/run/user/'];

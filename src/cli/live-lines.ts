@@ -6,6 +6,7 @@ import { LiveArea } from '../observe/live-area.ts';
 import type { RootLogger } from '../observe/log.ts';
 import { type LiveSessionData, type LoopSnapshot, sumSnapshots } from '../observe/snapshot.ts';
 import { countText, durationText, rateText, sizeText } from '../observe/units.ts';
+import { wholeText } from './progress-line.ts';
 import type { Terminal } from './terminal.ts';
 import type { Workers } from './workers.ts';
 
@@ -85,8 +86,7 @@ function progressText({ progress, bytesSent }: LiveSessionData): string {
   const filled = Math.floor(share * BAR_CELLS);
   const bar = `[${'#'.repeat(filled)}${'-'.repeat(BAR_CELLS - filled)}]`;
   const percent = String(Math.floor(share * 100)).padStart(3);
-  // Until all directories are listed, the whole only grows.
-  return `${bar} ${percent} % of ${sizeText(progress.listedBytes)}${progress.isListComplete ? '' : ' so far'}`;
+  return `${bar} ${percent} % of ${wholeText(progress)}`;
 }
 
 const peerText = ({ peer }: LiveSessionData): string => escapeControls(peer).slice(0, PEER_COLUMNS) || 'local';

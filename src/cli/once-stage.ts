@@ -14,6 +14,7 @@ import { confine, type Handed, kernelForConfinement, type Outcome, unconfined } 
 import { HAND_OVER_VARIABLE, takeHandOver } from '../sandbox/hand-over.ts';
 import type { Kernel } from '../sandbox/syscalls.ts';
 import { assertReadOnly } from '../sandbox/verify.ts';
+import { NAME_TABLES } from '../vfs/id-names.ts';
 import { closeModuleRoot, openModuleRoot } from '../vfs/open-root.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -32,9 +33,6 @@ interface Message {
   readonly record: FileRecordJson;
   readonly fd: number;
 }
-
-/** Host tables that `numeric_ids = false` needs. */
-const NAME_TABLES = ['/etc/passwd', '/etc/group'];
 
 /** The tunnel's end. */
 const DEFAULT_ADDRESS = '127.0.0.1:0';

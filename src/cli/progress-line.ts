@@ -46,10 +46,14 @@ export function progressText(session: Progress | null, waitedSec: number): strin
   const parts = [`${countText(files)} ${files === 1 ? 'file' : 'files'}`, `${sizeText(bytesSent)} sent`];
   if (progress !== null && progress.listedBytes > 0) {
     const percent = Math.floor((100 * progress.passedBytes) / progress.listedBytes);
-    // Until all directories are listed, the whole only grows.
-    parts.push(`${percent} % of ${sizeText(progress.listedBytes)}${progress.isListComplete ? '' : ' so far'}`);
+    parts.push(`${percent} % of ${wholeText(progress)}`);
   }
   parts.push(rateText(bytesPerSecond));
   if (etaSec !== null) parts.push(`${durationText(etaSec)} left`);
   return parts.join(', ');
+}
+
+/** What all files together come to: until every directory is listed, that only grows. */
+export function wholeText({ listedBytes, isListComplete }: NonNullable<Progress['progress']>): string {
+  return `${sizeText(listedBytes)}${isListComplete ? '' : ' so far'}`;
 }

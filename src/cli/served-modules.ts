@@ -5,7 +5,7 @@ import { DaemonFilter } from '../filter/daemon.ts';
 import type { IdNames } from '../flist/ids.ts';
 import type { Limits } from '../limits.ts';
 import type { ServedModule } from '../session/served-module.ts';
-import { readIdNames } from '../vfs/id-names.ts';
+import { readHostNames } from '../vfs/id-names.ts';
 import { linklessRoots } from '../vfs/linkless-roots.ts';
 import { loadXattrCalls, type XattrCalls } from '../vfs/xattrs.ts';
 import { RateLimit } from '../wire/rate-limit.ts';
@@ -30,7 +30,7 @@ export interface HostTables {
  */
 export async function loadHostTables(config: Config, ownRoot = false): Promise<HostTables> {
   return {
-    idNames: { users: readIdNames('/etc/passwd'), groups: readIdNames('/etc/group') },
+    idNames: readHostNames(),
     // Least privilege: without such a module, FFI is never even loaded.
     xattrs: config.modules.some((module) => module.xattrs) ? await loadXattrCalls() : null,
     rates: newRates(config),

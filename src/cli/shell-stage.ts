@@ -9,12 +9,10 @@ import { directoriesOf } from '../config/files.ts';
 import { SandboxError } from '../errors.ts';
 import type { Outcome } from '../sandbox/confine.ts';
 import { lockedIn, lockIn } from '../sandbox/lock-in.ts';
+import { NAME_TABLES } from '../vfs/id-names.ts';
 import { closeModuleRoot, openModuleRoot } from '../vfs/open-root.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
-
-/** Host tables for the names of users and groups. */
-const NAME_TABLES = ['/etc/passwd', '/etc/group'];
 
 /**
  * Locks in a process that sends what its user may read: from here on it reads what lies below `directory`, and can neither write,

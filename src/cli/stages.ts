@@ -25,6 +25,7 @@ import {
 } from '../sandbox/confine.ts';
 import { HAND_OVER_VARIABLE, takeHandOver } from '../sandbox/hand-over.ts';
 import { connectDatagram, duplicateDescriptor, type Kernel } from '../sandbox/syscalls.ts';
+import { NAME_TABLES } from '../vfs/id-names.ts';
 import { closeModuleRoot, openModuleRoot } from '../vfs/open-root.ts';
 import { readListenerKeys } from './listener-keys.ts';
 import { spareDescriptors } from './worker-count.ts';
@@ -81,9 +82,6 @@ interface Message {
   readonly spares: readonly (readonly number[])[];
   readonly notifyFd: number | null;
 }
-
-/** Host tables that `numeric_ids = false` needs, and the `uid` of an rsyncd.conf. */
-const NAME_TABLES = ['/etc/passwd', '/etc/group'];
 
 /**
  * Loads the configuration and locks the process in.

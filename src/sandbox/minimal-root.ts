@@ -8,6 +8,7 @@
 import { closeSync, lstatSync, mkdirSync, openSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { SandboxError } from '../errors.ts';
+import { isInside } from './inside.ts';
 import {
   attachTree,
   cloneTree,
@@ -132,11 +133,6 @@ function placeTree(kernel: Kernel, base: string, tree: Tree, placed: Tree[]): vo
   }
   attachTree(kernel, fd, base + path);
   placed.push(tree);
-}
-
-/** Whether `path` is `directory` or lies in it. */
-function isInside(path: string, directory: string): boolean {
-  return path === directory || path.startsWith(`${directory.replace(/\/$/, '')}/`);
 }
 
 function holdsData(use: TreeUse): boolean {

@@ -7,6 +7,7 @@ import { closeSync, constants, openSync, readdirSync, readFileSync } from 'node:
 import { connect } from 'node:net';
 import { SandboxError } from '../errors.ts';
 import type { Guarantee } from '../observe/daemon-state.ts';
+import { isInside } from './inside.ts';
 import type { VerifySummary } from './verify.ts';
 
 /** What was done before, which decides what is promised. */
@@ -148,8 +149,7 @@ function modulesRow({ modules }: Claims): Guarantee {
 }
 
 function hiddenRows({ served }: Claims): Guarantee[] {
-  const isBelow = (path: string, directory: string) => `${path}/`.startsWith(`${directory.replace(/\/$/, '')}/`);
-  const isMeant = (path: string) => served.some((module) => isBelow(path, module) || isBelow(module, path));
+  const isMeant = (path: string) => served.some((module) => isInside(path, module) || isInside(module, path));
   const hidden = PRIVATE_DIRECTORIES.filter((path) => !isMeant(path));
   const secrets = process.pid === 1 ? SECRET_FILES : [...SECRET_FILES, FIRST_PROCESS];
   return [deniedRow('no secrets', secrets, canRead), deniedRow('host hidden', hidden, holdsAnything)];

@@ -20,7 +20,7 @@ function ownNumber(): string {
   }
 }
 
-/** What Node would write as two bytes, or what has no place in a name. */
+/** What Node would write as two bytes, or what ends a path. */
 const NOT_PLAIN = /[^ -~]/;
 
 /** Whether latin1 text is the same bytes to Node as it is to us: it passes such text on faster than bytes. */

@@ -5,8 +5,17 @@ import { readFileSync } from 'node:fs';
 /** Names travel with one length byte. */
 const MAX_NAME_BYTES = 255;
 
+/** Tables of users and groups, which `numeric_ids = false` and the `uid` of an rsyncd.conf need: a sandbox has to show them. */
+export const NAME_TABLES = ['/etc/passwd', '/etc/group'] as const;
+
 /** A whole table larger than this is not a passwd file. */
 const MAX_TABLE_BYTES = 8 * 1024 * 1024;
+
+/** The names of this host; none where a table is missing or unreadable. */
+export function readHostNames(): { users: Map<number, Buffer>; groups: Map<number, Buffer> } {
+  const [users, groups] = NAME_TABLES;
+  return { users: readIdNames(users), groups: readIdNames(groups) };
+}
 
 /**
  * Reads a table in the format of passwd(5) or group(5): `name:password:id:…` lines.
