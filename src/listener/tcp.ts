@@ -2,7 +2,8 @@
 
 import { createServer, type ListenOptions, type Server, type Socket } from 'node:net';
 import { ConfigError } from '../errors.ts';
-import { KEEP_ALIVE, READ_HIGH_WATER_MARK, SocketTransport } from './socket-transport.ts';
+import { KEEP_ALIVE, SocketTransport } from './socket-transport.ts';
+import { READ_HIGH_WATER_MARK } from './stream-input.ts';
 
 /** Something that yields connections until it is closed. */
 export interface Listener {

@@ -5,7 +5,8 @@ import type { Socket } from 'node:net';
 import { createSecureContext, type SecureContext, TLSSocket } from 'node:tls';
 import { ConfigError, PeerGone, TimeoutError } from '../errors.ts';
 import type { PeerAddress } from '../wire/transport.ts';
-import { peerOf, READ_HIGH_WATER_MARK, SocketTransport } from './socket-transport.ts';
+import { peerOf, SocketTransport } from './socket-transport.ts';
+import { READ_HIGH_WATER_MARK } from './stream-input.ts';
 
 /** Forward secrecy and authenticated encryption, nothing else; the fast one on machines with AES instructions first. */
 const CIPHERS = [

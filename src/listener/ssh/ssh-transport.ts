@@ -3,6 +3,7 @@
 import { Bug, PeerGone, ProtocolError, type RsyncError } from '../../errors.ts';
 import type { Limits } from '../../limits.ts';
 import type { PeerAddress, Transport } from '../../wire/transport.ts';
+import { quietly } from '../quiet-promise.ts';
 import { encodeMessage, encodeString, encodeUint32 } from './codec.ts';
 import { EXTENDED_DATA_STDERR, MSG } from './constants.ts';
 import { InputQueue } from './input-queue.ts';
@@ -25,11 +26,6 @@ export interface ChannelFacts {
   readonly maxPacketBytes: number;
 }
 
-interface Waiter<T> {
-  resolve: (value: T) => void;
-  reject: (reason: unknown) => void;
-}
-
 /** One channel's data. Everything that it sends goes through the connection in the order of the calls. */
 export class SshTransport implements Transport {
   readonly peer: PeerAddress;
@@ -50,7 +46,7 @@ export class SshTransport implements Transport {
   /** … and went out. */
   #isEnded = false;
   #failure: RsyncError | null = null;
-  #reader: Waiter<Buffer | null> | null = null;
+  #reader: PromiseWithResolvers<Buffer | null> | null = null;
   #outputWaiters: (() => void)[] = [];
 
   constructor(
@@ -92,12 +88,9 @@ export class SshTransport implements Transport {
     if (this.#reader !== null) return Promise.reject(new Bug('two reads of one transport at the same time'));
     const chunk = this.tryRead();
     if (chunk !== null || this.#peerEnded || this.#isEnded) return Promise.resolve(chunk);
-    if (this.#failure !== null) return rejected(this.#failure);
-    const promise = new Promise<Buffer | null>((resolve, reject) => {
-      this.#reader = { resolve, reject };
-    });
-    promise.catch(noop);
-    return promise;
+    if (this.#failure !== null) return quietly(Promise.reject(this.#failure));
+    this.#reader = Promise.withResolvers();
+    return quietly(this.#reader.promise);
   }
 
   write(bytes: Uint8Array, released: () => void = noop): void {
@@ -110,11 +103,9 @@ export class SshTransport implements Transport {
   }
 
   drained(maxQueuedBytes: number): Promise<void> {
-    if (this.#failure !== null) return rejected(this.#failure);
+    if (this.#failure !== null) return quietly(Promise.reject(this.#failure));
     if (this.queuedBytes <= maxQueuedBytes) return RESOLVED;
-    const promise = this.#waitDrained(maxQueuedBytes);
-    promise.catch(noop);
-    return promise;
+    return quietly(this.#waitDrained(maxQueuedBytes));
   }
 
   endWrite(): void {
@@ -225,10 +216,4 @@ export class SshTransport implements Transport {
   #wakeOutput(): void {
     for (const wake of this.#outputWaiters.splice(0)) wake();
   }
-}
-
-function rejected(reason: unknown): Promise<never> {
-  const promise = Promise.reject(reason);
-  promise.catch(noop);
-  return promise;
 }

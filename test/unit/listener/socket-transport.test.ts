@@ -4,7 +4,8 @@ import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { PeerGone } from '../../../src/errors.ts';
-import { normaliseAddress, READ_HIGH_WATER_MARK, SocketTransport } from '../../../src/listener/socket-transport.ts';
+import { normaliseAddress, SocketTransport } from '../../../src/listener/socket-transport.ts';
+import { READ_HIGH_WATER_MARK } from '../../../src/listener/stream-input.ts';
 
 const cleanups: (() => void)[] = [];
 
