@@ -9,4 +9,12 @@ case $(uname -m) in
 esac
 PATH="$root/node_modules/node-linux-$arch/bin:$root/node_modules/.bin:$PATH"
 export PATH
+# Debian's npm comes without the one library that Node needs beyond those of every system.
+if ! said=$(node --version 2>&1); then
+  echo "with-node.sh: Node.js does not start: $said" >&2
+  case $said in
+    *libatomic*) echo 'with-node.sh: install it: apt-get install libatomic1 (Debian), dnf install libatomic (Fedora)' >&2 ;;
+  esac
+  exit 1
+fi
 exec "$@"
