@@ -60,7 +60,7 @@ export async function serveSsh(inner: Transport, options: SshOptions): Promise<S
   }
   const offence = offenceOf(error, who);
   if (offence !== null) penalties.add(address, offence);
-  await connection.close();
+  await connection.close(error === null ? 'peer-first' : 'us-first');
   return { error, who };
 }
 

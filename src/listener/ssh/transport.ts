@@ -172,18 +172,23 @@ export class SshConnection {
     this.#writer.write(encodeMessage(MSG.DISCONNECT, encodeUint32(reason), encodeString(text), encodeString('')));
   }
 
-  /** Half-closes, lets what is queued go out and reads on until the peer closes, for at most `drainMs`; then closes. */
-  async close(): Promise<void> {
+  /**
+   * Lets what is queued go out and reads on until the peer closes, for at most `drainMs`; then closes.
+   * @param order who half-closes first. After a channel that ended well it is the client, as with OpenSSH's sshd: PuTTY and dropbear
+   * look at our end of file before the messages in front of it, and would call the connection broken.
+   */
+  async close(order: 'us-first' | 'peer-first'): Promise<void> {
     const { drainMs, drainBytes } = this.#limits;
     this.clearDeadline();
     clearTimeout(this.#rekeyDeadline);
-    this.#inner.endWrite();
+    if (order === 'us-first') this.#inner.endWrite();
     const timer = setTimeout(() => {
       limitHits.count('drainMs');
       this.#inner.destroy();
     }, drainMs);
     try {
       if (!(await this.#source.discard(drainBytes))) limitHits.count('drainBytes');
+      this.#inner.endWrite();
       await this.#inner.drained(0);
     } catch (thrown) {
       if (!(thrown instanceof RsyncError)) throw thrown;

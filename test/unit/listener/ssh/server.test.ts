@@ -1,5 +1,6 @@
 /** Whole SSH connections in memory: an honest client, then one for each way to misbehave. */
 
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { LimitError, PeerGone, TimeoutError } from '../../../../src/errors.ts';
@@ -43,6 +44,22 @@ describe('an honest client', () => {
     await client.expect(MSG.CHANNEL_CLOSE);
     client.send(MSG.CHANNEL_CLOSE, encodeUint32(0));
     expect((await outcome).error).toBeNull();
+  });
+
+  it('leaves first: some take our end of file before the messages in front of it, and would call the connection broken', async () => {
+    const { client, ends, outcome } = serve({}, { onExec: async () => 0, limits: { drainMs: 60_000 } });
+    const order: string[] = [];
+    ends[0].endWrite = () => order.push('server');
+    await client.startSession();
+    await client.expect(MSG.CHANNEL_EOF);
+    await client.expect(MSG.CHANNEL_REQUEST);
+    await client.expect(MSG.CHANNEL_CLOSE);
+    client.send(MSG.CHANNEL_CLOSE, encodeUint32(0));
+    await nextTurn();
+    order.push('client');
+    ends[1].endWrite();
+    await outcome;
+    expect(order).toEqual(['client', 'server']);
   });
 
   it('may guess the first packet of the exchange wrongly', async () => {
