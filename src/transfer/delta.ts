@@ -4,18 +4,16 @@ import { randomInt } from 'node:crypto';
 import { arena } from '../arena.ts';
 import { breathe } from '../flist/context.ts';
 import type { OpenFile } from '../vfs/open-file.ts';
+import { ReadPace } from '../vfs/read-pace.ts';
 import { CF_INPLACE_PARTIAL_DIR, FNAMECMP_FNAME, FNAMECMP_PARTIAL_DIR } from '../wire/constants.ts';
 import type { TransferContext } from './context.ts';
 import { BlockMatcher, type MatchSink, type MatchWindow, SEARCH } from './match.ts';
-import { type FileProgress, ReadPace, readPadded, readPaddedAsync } from './padded-read.ts';
+import { type FileProgress, readNext, type SequentialSource } from './padded-read.ts';
 import type { SendPlan } from './send-file.ts';
 import type { TokenSink } from './tokens.ts';
 
-/** Files up to this size are read in one tick. */
-const SMALL_FILE = 128 * 1024;
-
-/** Windows that the arena lends: a piece of file and the longest block from protocol 30 on, for 16 sessions at a time. */
-const LENT_WINDOW = 384 * 1024;
+/** Windows that the arena lends: two pieces of a file, or one and the longest block from protocol 30 on, for 16 sessions at a time. */
+const LENT_WINDOW = 512 * 1024;
 const LENT_WINDOWS = 16;
 
 /** What one session keeps from file to file. */
@@ -66,7 +64,7 @@ export async function sendDelta(
   );
   bytes = delta.window(Math.min(matcher.windowBytes, file.sizeBytes));
   const window: MatchWindow = { bytes, start: 0, length: 0 };
-  const source: WindowSource = { file, progress, pace: new ReadPace() };
+  const source: SequentialSource = { file, progress, pace: new ReadPace() };
   await fillWindow(source, window, matcher.keepFrom);
   for (let state = matcher.search(window, slice); state !== SEARCH.DONE; state = matcher.search(window, slice)) {
     // The window moves only when nothing points into it any more.
@@ -93,28 +91,17 @@ function matchSink({ sums }: TransferContext, tokens: TokenSink, bytes: () => Bu
   };
 }
 
-/** Where a window's bytes come from. */
-interface WindowSource {
-  readonly file: OpenFile;
-  readonly progress: FileProgress;
-  readonly pace: ReadPace;
-}
-
-/** Drops what lies before `keepFrom` and reads on from where the window ends: in this tick when the file comes from memory. */
-async function fillWindow(
-  { file, progress, pace }: WindowSource,
-  window: MatchWindow,
-  keepFrom: number,
-): Promise<void> {
+/** Drops what lies before `keepFrom` and reads on from where the window ends. */
+async function fillWindow(source: SequentialSource, window: MatchWindow, keepFrom: number): Promise<void> {
   const kept = window.start + window.length - keepFrom;
   window.bytes.copyWithin(0, keepFrom - window.start, keepFrom - window.start + kept);
   window.start = keepFrom;
   const position = keepFrom + kept;
-  const room = window.bytes.subarray(kept, kept + Math.min(window.bytes.length - kept, file.sizeBytes - position));
-  const startedMs = performance.now();
-  if (file.sizeBytes <= SMALL_FILE || !pace.isSlow) readPadded(file, room, position, progress);
-  else await readPaddedAsync(file, room, position, progress);
-  pace.note(startedMs);
+  const room = window.bytes.subarray(
+    kept,
+    kept + Math.min(window.bytes.length - kept, source.file.sizeBytes - position),
+  );
+  await readNext(source, room, position);
   window.length = kept + room.length;
 }
 

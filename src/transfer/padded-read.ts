@@ -3,6 +3,7 @@
 import { FileError } from '../errors.ts';
 import { ENODATA, errnoText } from '../vfs/errno.ts';
 import type { OpenFile } from '../vfs/open-file.ts';
+import type { ReadPace } from '../vfs/read-pace.ts';
 
 /** A file being sent; an error spoils its sum, so that the client notices. */
 export class FileProgress {
@@ -41,17 +42,26 @@ export async function readPaddedAsync(
   }
 }
 
-/** A read that took longer, in milliseconds, came from somewhere else than memory. */
-const SLOW_READ_MS = 1;
+/** Files up to this size are read in one tick. */
+const SMALL_FILE = 128 * 1024;
 
-/** Whether a file comes from memory, judged by its latest read. */
-export class ReadPace {
-  /** True until the first read has shown otherwise: nobody knows yet where the file lies. */
-  isSlow = true;
+/** A file that is read from its beginning to its end. */
+export interface SequentialSource {
+  readonly file: OpenFile;
+  readonly progress: FileProgress;
+  readonly pace: ReadPace;
+}
 
-  note(startedMs: number): void {
-    this.isSlow = performance.now() - startedMs > SLOW_READ_MS;
-  }
+/** Fills `into` from `position`: in this tick when the file comes from memory. */
+export async function readNext(
+  { file, progress, pace }: SequentialSource,
+  into: Uint8Array,
+  position: number,
+): Promise<void> {
+  const startedMs = performance.now();
+  if (file.sizeBytes <= SMALL_FILE || !pace.isSlow) readPadded(file, into, position, progress);
+  else await readPaddedAsync(file, into, position, progress);
+  pace.note(startedMs);
 }
 
 /** @throws what is no FileError. */

@@ -3,12 +3,13 @@
 import type { FileError } from '../errors.ts';
 import { breathe } from '../flist/context.ts';
 import type { OpenFile } from '../vfs/open-file.ts';
+import { ReadPace } from '../vfs/read-pace.ts';
 import { acquireChunk, type Chunk, releaseChunk, SLOTS } from '../wire/chunk.ts';
 import { CHUNK_SIZE } from '../wire/constants.ts';
 import type { BlockSums } from './block-sums.ts';
 import type { TransferContext } from './context.ts';
 import { sendDelta } from './delta.ts';
-import { asFileError, FileProgress, ReadPace, readPadded } from './padded-read.ts';
+import { asFileError, FileProgress, readNext, readPadded } from './padded-read.ts';
 import type { Request } from './request.ts';
 import { basisLength, echoedSumHead, SUM_HEAD_BYTES, type SumHead, writeSumHead } from './sum-head.ts';
 import { reserveLiteral, type TokenSink } from './tokens.ts';
@@ -18,6 +19,9 @@ const CHUNK_DATA = SLOTS * CHUNK_SIZE;
 
 /** Files up to this size are read in the tick that answers: a thread-pool round trip would cost more than the read. */
 export const SMALL_FILE = CHUNK_DATA;
+
+/** Bytes that a compressor gets at once: a job of the thread pool costs as much as 50 KiB of work. */
+const PIECE_BYTES = 256 * 1024;
 
 /** How a file is to be sent. */
 export interface SendPlan {
@@ -81,26 +85,35 @@ function tokensFor({ plainTokens, compressedTokens, skipCompress }: TransferCont
   return compressedTokens;
 }
 
-/** Sends a whole file through a sink that takes its time, one chunk after the other. */
+/** Sends a whole file through a sink that takes its time: while it has one piece, the next is read and summed. */
 async function sendThrough(
   context: TransferContext,
   file: OpenFile,
   out: { tokens: TokenSink; progress: FileProgress },
   from: number,
 ): Promise<void> {
-  const { writer, sums } = context;
-  for (let position = from; position < file.sizeBytes; position += CHUNK_DATA) {
-    const chunk = await readChunk(file, position, out.progress);
-    try {
-      for (const part of slotsBetween(chunk, 0, Math.min(CHUNK_DATA, file.sizeBytes - position))) {
-        sums.file.update(part);
-        out.tokens.literal(part);
-      }
-      await out.tokens.settle();
-    } finally {
-      releaseChunk(chunk);
+  const { writer, sums, slice } = context;
+  const { tokens, progress } = out;
+  const source = { file, progress, pace: new ReadPace() };
+  const memory = context.delta.window(Math.min(2 * PIECE_BYTES, file.sizeBytes - from));
+  let settled = Promise.resolve();
+  try {
+    for (let position = from, start = 0; position < file.sizeBytes; position += PIECE_BYTES) {
+      const piece = memory.subarray(start, start + Math.min(PIECE_BYTES, file.sizeBytes - position));
+      start = PIECE_BYTES - start;
+      await readNext(source, piece, position);
+      sums.file.update(piece);
+      await settled;
+      if (writer.pressure) await writer.drain();
+      if (slice.expired) await slice.yield();
+      tokens.literal(piece);
+      settled = Promise.resolve(tokens.settle());
+      // Whoever awaits it hears of a failure; until then nobody does.
+      settled.catch(() => {});
     }
-    if (writer.pressure) await writer.drain();
+  } finally {
+    // After an error the compressor still reads its piece.
+    await settled;
   }
 }
 

@@ -48,8 +48,8 @@ describe('requireLibrary', () => {
 
 describe('resolveCompression', () => {
   it.each([
-    ['zlib', null, 6],
-    ['zlib', -1, 6],
+    ['zlib', null, 5],
+    ['zlib', -1, 5],
     ['zlib', 9, 6],
     ['zlib', 1, 1],
     ['zlib', -7, 1],
