@@ -10,6 +10,7 @@ import { type Command, parseCommandLine } from './cli/options.ts';
 import { prepareStart, type Start } from './cli/stages.ts';
 import { helpText, versionText } from './cli/usage.ts';
 import type { ConfigFlags, LoadContext } from './config/config.ts';
+import { FileRecord } from './config/file-record.ts';
 import { readConfig, usualConfigFiles } from './config/load.ts';
 import { modulesIn } from './config/module-directory.ts';
 import { EXIT, RsyncError } from './errors.ts';
@@ -38,7 +39,7 @@ async function main(argv: readonly string[]): Promise<number> {
       return check(await startOf(command));
     }
     case 'print-dropin':
-      process.stdout.write(dropinText(configOf(command)));
+      process.stdout.write(printedDropin(command));
       return EXIT.OK;
     case 'healthcheck': {
       const { text, exit } = await checkHealth(configOf(command));
@@ -104,6 +105,11 @@ function startOf(command: ConfiguredCommand): Promise<Start> {
 function configOf(command: ConfiguredCommand, context = loadContext(), places = usualConfigFiles) {
   const home = homeDirectory();
   return readConfig(flagsOf(command), home, context, places(home));
+}
+
+function printedDropin(command: ConfiguredCommand): string {
+  const record = new FileRecord();
+  return dropinText(configOf(command, { ...loadContext(), record }), record);
 }
 
 function flagsOf({ flags, modulesIn: directory }: ConfiguredCommand): ConfigFlags {

@@ -38,6 +38,11 @@ export class FileRecord {
     return [...this.#files.keys()];
   }
 
+  /** Its owner and mode, for a file that was read. */
+  ownerOf(path: string): Pick<RecordedFile, 'mode' | 'uid'> | null {
+    return this.#files.get(resolve(path)) ?? null;
+  }
+
   /** The file, which `read` reads unless the stage before has. @throws what `read` throws. */
   file(path: string, read: () => RecordedFile): RecordedFile {
     return this.#recall(this.#files, path, read);
