@@ -23,7 +23,7 @@ type ProgressLists = Pick<FileLists, 'isComplete' | 'totals'>;
  */
 export class TransferProgress {
   readonly #lists: ProgressLists;
-  readonly #writer: Pick<FrameWriter, 'bytesWritten'>;
+  readonly #writer: Pick<FrameWriter, 'bytesProduced'>;
   readonly #onFileSent: (file: SentFile) => void;
   #list: FileList | null = null;
   /** Lists whose entries count as passed already, or do as the client comes through them. */
@@ -36,7 +36,7 @@ export class TransferProgress {
 
   constructor(
     lists: ProgressLists,
-    writer: Pick<FrameWriter, 'bytesWritten'>,
+    writer: Pick<FrameWriter, 'bytesProduced'>,
     onFileSent: (file: SentFile) => void = () => {},
   ) {
     this.#lists = lists;
@@ -50,14 +50,14 @@ export class TransferProgress {
     if (this.#list === null || found.list.start > this.#list.start) this.#begin(found.list);
     if (found.list === this.#list) this.#pass(found.list, ndx - found.list.start);
     this.#current = found;
-    this.#currentFrom = this.#writer.bytesWritten;
+    this.#currentFrom = this.#writer.bytesProduced;
   }
 
   /** The content that was asked for has gone out. */
   sent(sizeBytes: number): void {
     const found = this.#current;
     if (found === null) return;
-    const wireBytes = this.#writer.bytesWritten - this.#currentFrom;
+    const wireBytes = this.#writer.bytesProduced - this.#currentFrom;
     this.#onFileSent({ sizeBytes, wireBytes, path: () => shownPath(found) });
   }
 
@@ -92,7 +92,7 @@ export class TransferProgress {
   get passedBytes(): number {
     const current = this.#current;
     if (current === null) return this.#passedBytes;
-    const ofCurrent = this.#writer.bytesWritten - this.#currentFrom;
+    const ofCurrent = this.#writer.bytesProduced - this.#currentFrom;
     return this.#passedBytes + Math.min(ofCurrent, current.list.sizeBytes(current.position));
   }
 

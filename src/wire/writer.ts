@@ -36,7 +36,7 @@ export class FrameWriter {
   /** Offset of the open data frame's header in the current chunk. */
   #frame = NO_FRAME;
   #muxed = false;
-  /** Bytes produced so far, frame headers included. */
+  /** Bytes handed to the transport so far, frame headers included. */
   bytesWritten = 0;
 
   /** @param maxQueuedBytes output that may wait for the socket before `pressure` is true. */
@@ -58,6 +58,11 @@ export class FrameWriter {
   get pressure(): boolean {
     // SECURITY: work for a client that has gone must end, and a broken transport queues nothing.
     return this.#transport.queuedBytes > this.#maxQueuedBytes || this.#transport.isBroken;
+  }
+
+  /** As bytesWritten, with what waits here for the next flush. */
+  get bytesProduced(): number {
+    return this.bytesWritten + this.#position;
   }
 
   /** Waits until the peer has taken enough of what was produced. @throws PeerGone when the connection broke. */
