@@ -2,7 +2,7 @@
  * How often each bound of limits.ts was met, for the metric `limit_hits_total{limit="…"}`.
  *
  * Sessions count the bound that ended them (`RsyncError.limit`); a bound that only cuts something short is counted where it
- * does. A bound that merely makes somebody wait for a moment, as `outputBytes`, is not counted.
+ * does, and one that makes somebody wait where the wait begins; `outputBytes` alone is not counted, as every fast transfer waits for its client.
  */
 
 import { DEFAULT_LIMITS, type LimitName } from './limits.ts';

@@ -94,8 +94,10 @@ export interface Limits {
   listCacheBytes: number;
   /** Sums of `-c` kept for other clients, in each worker (B-13f): 100 000 files; those used longest ago go. */
   digestCacheBytes: number;
-  /** Large files read for `-c` at once, in each worker (B-13f); others wait for their turn. */
+  /** Large files read for `-c` at once, in all workers (B-13f); others wait for their turn. */
   digestReaders: number;
+  /** The same for one IPv4 address or IPv6 /64; loopback is exempt (B-13f). */
+  digestReadersPerAddress: number;
   /** One path, as C rsync's MAXPATHLEN - 1 (B-13d). */
   pathBytes: number;
   /** Directory depth (B-13d). */
@@ -261,6 +263,7 @@ export const DEFAULT_LIMITS: Readonly<Limits> = Object.freeze({
   listCacheBytes: 64 * MIB,
   digestCacheBytes: 32 * MIB,
   digestReaders: 2,
+  digestReadersPerAddress: 1,
   pathBytes: 4095,
   depth: 256,
   linkHops: 40,

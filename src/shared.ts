@@ -70,19 +70,45 @@ export class SharedLock {
   }
 }
 
+/** Tells all workers that something has changed. */
+export class SharedSignal {
+  static readonly BYTES = 4;
+  readonly #changes: Int32Array;
+
+  constructor({ memory }: SharedArea, offset: number) {
+    this.#changes = new Int32Array(memory, offset, 1);
+  }
+
+  /** Changes so far; what `change` wants to know. */
+  get changes(): number {
+    return Atomics.load(this.#changes, 0);
+  }
+
+  tell(): void {
+    Atomics.add(this.#changes, 0, 1);
+    Atomics.notify(this.#changes, 0);
+  }
+
+  /** Resolves when somebody has told since `changes` was read, at the latest after `maxMs`. */
+  async change(changes: number, maxMs: number): Promise<void> {
+    const wait = Atomics.waitAsync(this.#changes, 0, changes, maxMs);
+    if (wait.async) await wait.value;
+  }
+}
+
 /** One number per worker, with a bound on their sum. */
 export class SharedCounts {
-  static readonly BYTES = SharedLock.BYTES + 4 * (1 + MAX_WORKERS);
+  static readonly BYTES = SharedLock.BYTES + SharedSignal.BYTES + 4 * MAX_WORKERS;
   readonly #lock: SharedLock;
-  /** Goes up with each place that is given back. */
-  readonly #given: Int32Array;
+  /** Told of each place that is given back. */
+  readonly given: SharedSignal;
   readonly #counts: Int32Array;
   readonly #worker: number;
 
   constructor(area: SharedArea = privateArea(SharedCounts.BYTES), offset = 0) {
     this.#lock = new SharedLock(area, offset);
-    this.#given = new Int32Array(area.memory, offset + SharedLock.BYTES, 1);
-    this.#counts = new Int32Array(area.memory, offset + SharedLock.BYTES + 4, MAX_WORKERS);
+    this.given = new SharedSignal(area, offset + SharedLock.BYTES);
+    this.#counts = new Int32Array(area.memory, offset + SharedLock.BYTES + SharedSignal.BYTES, MAX_WORKERS);
     this.#worker = area.worker;
   }
 
@@ -108,30 +134,14 @@ export class SharedCounts {
   /** Gives one place back. */
   give(): void {
     Atomics.sub(this.#counts, this.#worker, 1);
-    this.#tell();
-  }
-
-  /** Resolves when somebody has given a place back since `given` was read, at the latest after `maxMs`. */
-  async change(given: number, maxMs: number): Promise<void> {
-    const wait = Atomics.waitAsync(this.#given, 0, given, maxMs);
-    if (wait.async) await wait.value;
-  }
-
-  /** What `change` wants to know. */
-  get given(): number {
-    return Atomics.load(this.#given, 0);
+    this.given.tell();
   }
 
   /** Drops the places of a dead worker. */
   forget(worker: number): void {
     this.#lock.forget(worker);
     Atomics.store(this.#counts, worker, 0);
-    this.#tell();
-  }
-
-  #tell(): void {
-    Atomics.add(this.#given, 0, 1);
-    Atomics.notify(this.#given, 0);
+    this.given.tell();
   }
 }
 

@@ -3,55 +3,106 @@
 /** Longest run without a yield (design.md 2). */
 const SLICE_MS = 2;
 /** Shortest: below it, waking up costs more than it is worth. */
-const SHORTEST_SLICE_MS = 0.25;
+const SHORTEST_SLICE_MS = 0.1;
 /** Others that took less than this between two slices have nothing to do. */
 const IDLE_MS = 0.05;
 /** How much of what others took counts in the turn after: they may wait for a disk just now. */
 const MEMORY = 0.8;
 
+type Waiter = (sliceMs: number) => void;
+
 /**
- * Deals out slices: one in each turn of the event loop, in order of arrival. However many tasks compute, sockets and file reads
- * are served between two slices; and while they are, a slice takes half of what they took, so that a session that merely sends
- * keeps at least half of the processor.
+ * Deals out slices: one in each turn of the event loop, to one client after the other, and to the tasks of a client in order of
+ * arrival: whoever opens many connections gets no more than who has one. However many tasks compute, sockets and file reads are
+ * served between two slices; and while they are, a slice takes half of what they took, so that a session that merely sends keeps
+ * at least half of the processor.
  */
 class Turns {
-  readonly #waiting: ((sliceMs: number) => void)[] = [];
+  /** Tasks that wait, by client; the client whose turn it is comes first. */
+  readonly #waiting = new Map<string, Waiter[]>();
   #sliceEndedMs = 0;
   /** What everybody else took between two slices of late. */
   #othersMs = 0;
+  /** Turns so far. */
+  count = 0;
 
-  /** Waits for the next turn. @returns the length of the slice in milliseconds. */
-  next(): Promise<number> {
-    this.#sliceEndedMs = performance.now();
+  /** Waits for the client's next turn. @returns the length of the slice in milliseconds. */
+  next(client: string): Promise<number> {
     return new Promise((resolve) => {
-      this.#waiting.push(resolve);
-      if (this.#waiting.length === 1) setImmediate(() => this.#turn());
+      const waiting = this.#waiting.get(client);
+      if (waiting !== undefined) {
+        waiting.push(resolve);
+        return;
+      }
+      this.#waiting.set(client, [resolve]);
+      if (this.#waiting.size > 1) return;
+      this.#sliceEndedMs = performance.now();
+      setImmediate(() => this.#turn());
     });
   }
 
   #turn(): void {
+    this.count++;
     this.#othersMs = Math.max(performance.now() - this.#sliceEndedMs, MEMORY * this.#othersMs);
     const sliceMs = Math.min(SLICE_MS, Math.max(SHORTEST_SLICE_MS, this.#othersMs / 2));
-    this.#waiting.shift()!(this.#othersMs < IDLE_MS ? SLICE_MS : sliceMs);
-    if (this.#waiting.length > 0) setImmediate(() => this.#turn());
+    this.#first()(this.#othersMs < IDLE_MS ? SLICE_MS : sliceMs);
+    // A tick that is asked for among the promises comes when all of them are settled: there the task's slice is over.
+    void Promise.resolve().then(() => process.nextTick(this.#endSlice));
+    if (this.#waiting.size > 0) setImmediate(() => this.#turn());
+  }
+
+  readonly #endSlice = (): void => {
+    this.#sliceEndedMs = performance.now();
+  };
+
+  /** Takes the next task; its client goes behind all others. */
+  #first(): Waiter {
+    const [client, waiting] = this.#waiting.entries().next().value!;
+    const waiter = waiting.shift()!;
+    this.#waiting.delete(client);
+    if (waiting.length > 0) this.#waiting.set(client, waiting);
+    return waiter;
   }
 }
 
 const turns = new Turns();
 
-/** Measures one stretch of synchronous work. Create one per task, ask `expired` often: a check costs 30 ns. */
+/** Waits for a turn of `client`, for a short piece of work that needs no slice. */
+export async function clientTurn(client: string): Promise<void> {
+  await turns.next(client);
+}
+
+/** Measures stretches of synchronous work. Create one per task, ask `expired` often: a check costs 30 ns. */
 export class TimeSlice {
+  readonly #client: string;
   #startMs = performance.now();
   #lengthMs = SLICE_MS;
+  /** How much of the slice was used when it was last asked, and the turn of that moment. */
+  #usedMs = 0;
+  #turn = turns.count;
+
+  /** @param client whose work it is: slices are dealt out to clients, not to tasks. */
+  constructor(client = '') {
+    this.#client = client;
+  }
 
   /** True when the task has held the event loop for a whole slice. */
   get expired(): boolean {
-    return performance.now() - this.#startMs >= this.#lengthMs;
+    const nowMs = performance.now();
+    if (this.#turn !== turns.count) {
+      // It has waited for a peer or a file, and others worked: a new stretch of the same slice begins.
+      this.#turn = turns.count;
+      this.#startMs = nowMs - this.#usedMs;
+    }
+    this.#usedMs = nowMs - this.#startMs;
+    return this.#usedMs >= this.#lengthMs;
   }
 
   /** Lets every other ready task run once, then starts a new slice. */
   async yield(): Promise<void> {
-    this.#lengthMs = await turns.next();
+    this.#lengthMs = await turns.next(this.#client);
     this.#startMs = performance.now();
+    this.#usedMs = 0;
+    this.#turn = turns.count;
   }
 }

@@ -59,7 +59,7 @@ export function boundsOver(state: SharedState, worker: number, limits: Limits): 
     logBudget: new LogBudget(limits, monotonicMs, area('logBudget')),
     sshKex: new KexGate(limits, area('sshKex')),
     sshPenalties: new Penalties(limits, monotonicMs, area('sshPenalties')),
-    tlsHandshakes: new KexGate(tlsLimits, area('tlsHandshakes')),
+    tlsHandshakes: new KexGate(tlsLimits, area('tlsHandshakes'), 'tlsHandshakesPerSecond'),
     accepts: new FairAccept(area('accepts')),
     proxyHeaders: new SharedCounts(area('proxyHeaders')),
   };

@@ -1,5 +1,6 @@
 /** Caps the compression jobs of the whole process; the compressors of all sessions share one instance. */
 
+import { limitHits } from '../limit-hits.ts';
 import { MAX_WORKERS, privateArea, type SharedArea, SharedCounts } from '../shared.ts';
 
 /** Another worker's turn is looked for this often, should its notice get lost. */
@@ -35,7 +36,10 @@ export class Limiter {
 
   /** Runs `job` when its turn comes; settles as the job does. */
   async run<T>(job: () => Promise<T>): Promise<T> {
-    if (this.#waiting.length > 0 || !this.#running.take(this.#limit)) await this.#turn();
+    if (this.#waiting.length > 0 || !this.#running.take(this.#limit)) {
+      limitHits.count('compressionJobs');
+      await this.#turn();
+    }
     try {
       return await job();
     } finally {
@@ -78,11 +82,11 @@ export class Limiter {
     if (this.#isWatching) return;
     this.#isWatching = true;
     while (this.#waiting.length > 0) {
-      const { given } = this.#running;
+      const { changes } = this.#running.given;
       if (this.#running.take(this.#limit)) {
         this.#waiting.shift()!();
         this.#tellWaiting();
-      } else await this.#running.change(given, RETRY_MS);
+      } else await this.#running.given.change(changes, RETRY_MS);
     }
     this.#isWatching = false;
   }

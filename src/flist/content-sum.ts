@@ -23,7 +23,7 @@ export async function digestOf(
   const known = digests.cache.find(digests.sum, examined.stats);
   if (known !== null) return known;
   const read = () => readDigest(context, source, name, examined);
-  return examined.stats.size <= SMALL_FILE ? read() : digests.cache.read(read);
+  return examined.stats.size <= SMALL_FILE ? read() : digests.inTurn(read);
 }
 
 async function readDigest(

@@ -24,6 +24,15 @@ export interface ModuleListing {
   readonly outgoingChmod: ((mode: number) => number) | null;
 }
 
+/** What sessions with `-c` share. */
+export interface SharedDigests {
+  readonly cache: DigestCache;
+  /** The sum's name in it. */
+  readonly sum: ChecksumName;
+  /** Runs `read`, of a large file, when it is this session's turn. */
+  readonly inTurn: <T>(read: () => Promise<T>) => Promise<T>;
+}
+
 export interface ListContext {
   readonly protocol: number;
   readonly incRecurse: boolean;
@@ -39,8 +48,8 @@ export interface ListContext {
   readonly ndxEncoder: NdxEncoder;
   /** The sum of `-c`; null without. */
   readonly listSum: ContentSum | null;
-  /** Sums of `-c` that are known already, and the name under which; null where none are kept. */
-  readonly digests: { readonly cache: DigestCache; readonly sum: ChecksumName } | null;
+  /** Sums of `-c` that are known already; null where none are kept. */
+  readonly digests: SharedDigests | null;
   readonly slice: TimeSlice;
 }
 

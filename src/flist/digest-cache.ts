@@ -1,12 +1,12 @@
 /**
- * Sums of file contents for `-c`, kept for sessions to come, and how many may be computed at once (B-13f). One per event loop;
- * content-sum.ts asks.
+ * Sums of file contents for `-c`, kept for sessions to come (B-13f). One per event loop; content-sum.ts asks.
  *
  * A sum is found again only for the same inode with the same size, times of modification and of change to the nanosecond: whoever
  * writes to a file cannot set the latter back.
  */
 
 import type { ChecksumName } from '../checksum/sums.ts';
+import { limitHits } from '../limit-hits.ts';
 import type { FileStats } from '../vfs/module-root.ts';
 
 /** What one sum costs, roughly and in bytes. */
@@ -34,20 +34,16 @@ export interface DigestCounts {
 /** Bounded; the sum that was used longest ago goes first. */
 export class DigestCache {
   readonly #maxEntries: number;
-  readonly #maxReaders: number;
   readonly #counts: DigestCounts;
   /** In the order of their last use. */
   readonly #entries = new Map<string, Entry>();
-  readonly #waiting: (() => void)[] = [];
-  #readers = 0;
 
-  /** @param bounds digestCacheBytes: what sums may occupy; digestReaders: large files that are read at once. */
+  /** @param limits digestCacheBytes: what sums may occupy. */
   constructor(
-    bounds: { readonly digestCacheBytes: number; readonly digestReaders: number },
+    { digestCacheBytes }: { readonly digestCacheBytes: number },
     counts: DigestCounts = { hits: 0, misses: 0 },
   ) {
-    this.#maxEntries = Math.floor(bounds.digestCacheBytes / ENTRY_BYTES);
-    this.#maxReaders = bounds.digestReaders;
+    this.#maxEntries = Math.floor(digestCacheBytes / ENTRY_BYTES);
     this.#counts = counts;
   }
 
@@ -88,22 +84,9 @@ export class DigestCache {
     this.#entries.delete(key);
     this.#entries.set(key, { size, mtimeNs, ctimeNs, digest: Buffer.from(digest) });
     if (this.#entries.size <= this.#maxEntries) return;
+    limitHits.count('digestCacheBytes');
     const [oldest] = this.#entries.keys();
     this.#entries.delete(oldest!);
-  }
-
-  /** Runs `read` when it is its turn: so many at once, the others in order of arrival. It must not wait for a client. */
-  async read<T>(read: () => Promise<T>): Promise<T> {
-    // SECURITY: the disk is one, and each reader makes it slower for all transfers (B-13f).
-    if (this.#readers < this.#maxReaders) this.#readers++;
-    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    try {
-      return await read();
-    } finally {
-      const next = this.#waiting.shift();
-      if (next === undefined) this.#readers--;
-      else next();
-    }
   }
 }
 

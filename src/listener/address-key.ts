@@ -25,6 +25,12 @@ export function addressKey(address: string): AddressKey | null {
   return { family: 6, high: (a << 16) | b, low: (c << 16) | d };
 }
 
+/** The same text for all connections of one client: of an IPv4 address, an IPv6 /64, or one place on this host. */
+export function clientOf(address: string): string {
+  const key = addressKey(address);
+  return key === null ? address : `${key.family} ${key.high} ${key.low}`;
+}
+
 /** The first four of the eight groups of an IPv6 address, `::` filled in. */
 function firstGroups(address: string): number[] {
   const [head = '', tail] = address.split('::');

@@ -6,16 +6,14 @@ import type { Limits } from '../limits.ts';
 import type { AdmissionTicket } from '../session/admission-ticket.ts';
 import { privateArea, type SharedArea, SharedCounts } from '../shared.ts';
 import type { PeerAddress, Transport } from '../wire/transport.ts';
-import { addressKey } from './address-key.ts';
-import { type Census, ConnectionTable } from './connection-table.ts';
-
-export type AdmissionLimits = Pick<
-  Limits,
-  'connections' | 'handshakes' | 'connectionsPerAddress' | 'connectionsPerNetwork'
->;
+import { addressKey, clientOf } from './address-key.ts';
+import { type Census, ConnectionTable, type TurnLimits } from './connection-table.ts';
+import { ReaderTurns } from './reader-turns.ts';
 
 /** The cap that a connection met, under its name in limits.ts. */
-export type AdmissionCap = keyof AdmissionLimits;
+export type AdmissionCap = 'connections' | 'handshakes' | 'connectionsPerAddress' | 'connectionsPerNetwork';
+
+export type AdmissionLimits = Pick<Limits, AdmissionCap> & TurnLimits;
 
 /** From this share of the handshake cap on, new connections are refused at random (as sshd's MaxStartups does). */
 const EARLY_DROP_FROM = 0.5;
@@ -53,6 +51,7 @@ export class Admission {
   readonly #random: () => number;
   readonly #refusalsTold: SharedCounts;
   readonly #table: ConnectionTable;
+  readonly #turns: ReaderTurns;
 
   /** @param random uniform in [0, 1); decides who is dropped early. */
   constructor(
@@ -63,6 +62,7 @@ export class Admission {
     this.#limits = limits;
     this.#random = random;
     this.#table = new ConnectionTable(area);
+    this.#turns = new ReaderTurns(this.#table, limits);
     this.#refusalsTold = new SharedCounts(area, ConnectionTable.BYTES);
   }
 
@@ -95,7 +95,8 @@ export class Admission {
       cap = this.#capMet(census);
       return cap === null;
     });
-    return row === null ? this.#refusal(cap ?? 'connections') : this.#ticket(row);
+    if (row === null) return this.#refusal(cap ?? 'connections');
+    return this.#ticket(row, clientOf(peer.address));
   }
 
   #capMet(there: Census): AdmissionCap | null {
@@ -127,7 +128,7 @@ export class Admission {
     });
   }
 
-  #ticket(row: number): AdmissionTicket {
+  #ticket(row: number, client: string): AdmissionTicket {
     const table = this.#table;
     let stage: 'handshake' | 'served' | 'released' = 'handshake';
     let chosen: { name: string; max: number } | null = null;
@@ -149,7 +150,8 @@ export class Admission {
       stage = 'released';
       table.remove(row);
     };
-    return { argumentsComplete, enterModule, release };
+    const readInTurn = <T>(read: () => Promise<T>): Promise<T> => this.#turns.run(row, read);
+    return { client, argumentsComplete, enterModule, readInTurn, release };
   }
 }
 

@@ -6,22 +6,30 @@
  */
 
 import { createHash } from 'node:crypto';
-import { privateArea, type SharedArea, SharedLock } from '../shared.ts';
+import type { Limits } from '../limits.ts';
+import { privateArea, type SharedArea, SharedLock, SharedSignal } from '../shared.ts';
 import type { AddressKey } from './address-key.ts';
 
 /** What `max_connections` can be at most. Rows that were never used cost no memory. */
 const MAX_ROWS = 65_535;
 
 /** Int32 columns of a row. */
-const COLUMNS = ['owner', 'stage', 'family', 'high', 'low', 'moduleHigh', 'moduleLow'] as const;
+const COLUMNS = ['owner', 'stage', 'family', 'high', 'low', 'moduleHigh', 'moduleLow', 'turn', 'order'] as const;
 type Column = (typeof COLUMNS)[number];
 
 const LOCK_AT = 0;
 const USED_AT = 4;
-const ROWS_AT = 8;
+const ORDER_AT = 8;
+const FREED_AT = 12;
+const ROWS_AT = 16;
 
 /** Values of the column `stage`. */
 const STAGE = { HANDSHAKE: 1, SERVED: 2, IN_MODULE: 3 } as const;
+
+/** Values of the column `turn`: who reads large files for -c, or waits for that. */
+const TURN = { NONE: 0, WAITING: 1, READING: 2 } as const;
+
+export type TurnLimits = Pick<Limits, 'digestReaders' | 'digestReadersPerAddress'>;
 
 /** What there is, for one newcomer. */
 export interface Census {
@@ -39,6 +47,10 @@ export class ConnectionTable {
   readonly #lock: SharedLock;
   /** Rows before this one may be in use. */
   readonly #used: Int32Array;
+  /** Number of the next one that waits for a turn; wraps around. */
+  readonly #nextOrder: Int32Array;
+  /** Told of each turn that ends. */
+  readonly freed: SharedSignal;
   readonly #columns: Readonly<Record<Column, Int32Array>>;
   readonly #owner: number;
   readonly #modules = new Map<string, ModuleKey>();
@@ -47,6 +59,8 @@ export class ConnectionTable {
     const { memory, worker } = area;
     this.#lock = new SharedLock(area, LOCK_AT);
     this.#used = new Int32Array(memory, USED_AT, 1);
+    this.#nextOrder = new Int32Array(memory, ORDER_AT, 1);
+    this.freed = new SharedSignal(area, FREED_AT);
     this.#columns = Object.fromEntries(
       COLUMNS.map((name, index) => [name, new Int32Array(memory, ROWS_AT + 4 * index * MAX_ROWS, MAX_ROWS)]),
     ) as Record<Column, Int32Array>;
@@ -103,6 +117,49 @@ export class ConnectionTable {
     return this.#lock.run(() => this.#countIn(key));
   }
 
+  /** Lines a connection up for a turn to read. */
+  awaitTurn(row: number): void {
+    this.#lock.run(() => {
+      const { turn, order } = this.#columns;
+      turn[row] = TURN.WAITING;
+      order[row] = this.#nextOrder[0]!++;
+    });
+  }
+
+  /**
+   * Begins the next turn when it is due and one of ours: that of the connection that has waited longest among those whose
+   * address has not enough turns already.
+   * @returns its row; null when nobody's turn is due, or somebody else's.
+   */
+  beginTurn(limits: TurnLimits, isOurs: (row: number) => boolean): number | null {
+    return this.#lock.run(() => {
+      const { turn, order } = this.#columns;
+      const reading = this.#rowsIn(TURN.READING);
+      if (reading.length >= limits.digestReaders) return null;
+      let due: number | null = null;
+      for (const row of this.#rowsIn(TURN.WAITING)) {
+        if (this.#sameAddress(row, reading) >= limits.digestReadersPerAddress) continue;
+        if (due === null || ((order[row]! - order[due]!) | 0) < 0) due = row;
+      }
+      if (due === null || !isOurs(due)) return null;
+      turn[due] = TURN.READING;
+      return due;
+    });
+  }
+
+  /** Ends a turn, or the wait for one. */
+  endTurn(row: number): void {
+    this.#lock.run(() => {
+      this.#columns.turn[row] = TURN.NONE;
+    });
+    this.freed.tell();
+  }
+
+  /** Turns that connections of the same address have now. Those without a key are all different. */
+  turnsOfAddress(row: number): number {
+    return this.#lock.run(() => this.#sameAddress(row, this.#rowsIn(TURN.READING)));
+  }
+
   /** Connections of all workers. */
   census(): Census {
     return this.#lock.run(() => this.#count(null));
@@ -111,7 +168,7 @@ export class ConnectionTable {
   /** Sweeps out the connections of a dead worker. @returns how many. */
   forget(worker: number): number {
     this.#lock.forget(worker);
-    return this.#lock.run(() => {
+    const swept = this.#lock.run(() => {
       const { owner } = this.#columns;
       let count = 0;
       for (let row = this.#used[0]! - 1; row >= 0; row--) {
@@ -121,11 +178,14 @@ export class ConnectionTable {
       }
       return count;
     });
+    this.freed.tell();
+    return swept;
   }
 
   #clear(row: number): void {
-    const { owner } = this.#columns;
+    const { owner, turn } = this.#columns;
     owner[row] = 0;
+    turn[row] = TURN.NONE;
     let used = this.#used[0]!;
     while (used > 0 && owner[used - 1] === 0) used--;
     this.#used[0] = used;
@@ -157,6 +217,22 @@ export class ConnectionTable {
       if (isIn && moduleHigh[row] === key.high && moduleLow[row] === key.low) count++;
     }
     return count;
+  }
+
+  #rowsIn(state: number): number[] {
+    const { turn } = this.#columns;
+    const used = this.#used[0]!;
+    const rows: number[] = [];
+    for (let row = 0; row < used; row++) if (turn[row] === state) rows.push(row);
+    return rows;
+  }
+
+  /** How many of `rows` have the address of `row`. */
+  #sameAddress(row: number, rows: readonly number[]): number {
+    const { family, high, low } = this.#columns;
+    if (family[row] === 0) return 0;
+    return rows.filter((other) => family[other] === family[row] && high[other] === high[row] && low[other] === low[row])
+      .length;
   }
 
   #moduleKey(name: string): ModuleKey {

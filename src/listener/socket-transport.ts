@@ -3,6 +3,7 @@
 import type { Socket } from 'node:net';
 import { PeerGone } from '../errors.ts';
 import type { PeerAddress, Transport } from '../wire/transport.ts';
+import { clientOf } from './address-key.ts';
 import { StreamInput } from './stream-input.ts';
 import { connectionBroken, StreamOutput } from './stream-output.ts';
 
@@ -35,7 +36,7 @@ export class SocketTransport implements Transport {
   constructor(socket: Socket, peer: PeerAddress = peerOf(socket)) {
     this.#socket = socket;
     this.peer = peer;
-    this.#input = new StreamInput(socket);
+    this.#input = new StreamInput(socket, clientOf(peer.address));
     this.#output = new StreamOutput(socket);
     socket.on('error', (error: NodeJS.ErrnoException) => this.#fail(connectionBroken(error)));
     socket.on('close', () => this.#onClose());

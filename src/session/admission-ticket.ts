@@ -1,7 +1,9 @@
 /** What a session holds for its place in the daemon; listener/admission.ts hands them out. */
 
-/** One admitted connection. All methods are synchronous and never throw for a reason that the peer controls. */
+/** One admitted connection. The other methods than `readInTurn` are synchronous and never throw for a reason that the peer controls. */
 export interface AdmissionTicket {
+  /** The same for all connections of one client, which share its part of the processor: an address or a network of one subscriber. */
+  readonly client: string;
   /**
    * The client has sent all its arguments: it no longer counts as a handshake, and takes its place in the module.
    * Further calls do nothing.
@@ -16,6 +18,11 @@ export interface AdmissionTicket {
    * @throws Bug on a second module.
    */
   enterModule(name: string, max: number): boolean;
+  /**
+   * Reads a large file for `-c` when it is this connection's turn, one file at a time (B-13f). `read` must not wait for a client, and
+   * be over when the ticket is released.
+   */
+  readInTurn<T>(read: () => Promise<T>): Promise<T>;
   /** Gives everything back. Further calls do nothing. */
   release(): void;
 }

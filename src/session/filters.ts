@@ -4,15 +4,20 @@ import { EXIT, LimitError } from '../errors.ts';
 import { ClientFilterList } from '../filter/list.ts';
 import type { Limits } from '../limits.ts';
 import type { ServerOptions } from '../options/server-options.ts';
+import type { TimeSlice } from '../slice.ts';
 import type { ByteReader } from '../wire/reader.ts';
 
 /** @throws UsageError for a rule that does not parse, LimitError, PeerGone */
 export async function receiveFilters(
   reader: ByteReader,
-  options: ServerOptions,
-  protocol: number,
-  limits: Limits,
+  session: {
+    readonly options: ServerOptions;
+    readonly protocol: number;
+    readonly limits: Limits;
+    readonly slice: TimeSlice;
+  },
 ): Promise<ClientFilterList> {
+  const { options, protocol, limits, slice } = session;
   const filter = new ClientFilterList({ protocol, limits, cvsLetter: options.cvsExclude });
   for (const rule of options.extraFilterRules) filter.addOptionRule(rule);
   for (;;) {
@@ -23,6 +28,8 @@ export async function receiveFilters(
       throw new LimitError('filterRecordBytes', 'filter rule too long', { exit: EXIT.MALLOC });
     }
     filter.addRecord(await reader.readBytes(length, 'filter rule'));
+    // SECURITY: all rules may have arrived with one read, and compiling 10 000 takes a tenth of a second.
+    if (slice.expired) await slice.yield();
   }
   filter.finish();
   return filter;

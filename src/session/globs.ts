@@ -2,7 +2,7 @@
 
 import { LimitError } from '../errors.ts';
 import type { Limits } from '../limits.ts';
-import { TimeSlice } from '../slice.ts';
+import type { TimeSlice } from '../slice.ts';
 import type { SourcePath } from './paths.ts';
 
 const SLASH = 0x2f;
@@ -11,8 +11,8 @@ const SLASH_BYTES = Buffer.from('/');
 
 /** What expansion needs to see of the module. Paths are from the module root, without leading slash; empty is the root. */
 export interface GlobDeps {
-  /** Names in a directory in its own order; empty when it cannot be read. */
-  readdir(dir: Buffer): Buffer[] | Promise<Buffer[]>;
+  /** Names in a directory in its own order, latin1; empty when it cannot be read. */
+  readdir(dir: Buffer): readonly string[] | Promise<readonly string[]>;
   /** Whether the path is a directory, or a link to one inside the module. */
   isDirectory(path: Buffer): boolean;
   /** Whether the path exists, links followed. */
@@ -24,6 +24,8 @@ export interface GlobDeps {
   hasWildcards(bytes: Buffer): boolean;
   /** A path or a component without wildcards, or whose wildcards match nothing, as a name. */
   literalOf(bytes: Buffer): Buffer;
+  /** The session's. */
+  readonly slice: TimeSlice;
   /** CPU time of this thread in milliseconds; absent, that of the system. */
   readonly cpuMs?: () => number;
 }
@@ -69,7 +71,7 @@ interface Candidate {
 class Expansion {
   readonly #deps: GlobDeps;
   readonly #limits: GlobLimits;
-  readonly #slice = new TimeSlice();
+  readonly #slice: TimeSlice;
   readonly #cpuMs: () => number;
   /** Reading of the clock when the current stretch of work began. */
   #sinceMs: number;
@@ -80,6 +82,7 @@ class Expansion {
   constructor(deps: GlobDeps, limits: GlobLimits) {
     this.#deps = deps;
     this.#limits = limits;
+    this.#slice = deps.slice;
     this.#cpuMs = deps.cpuMs ?? threadCpuMs;
     this.#sinceMs = this.#cpuMs();
   }
@@ -104,8 +107,10 @@ class Expansion {
     const glob = this.#deps.hasWildcards(component) ? this.#deps.compileGlob(component) : null;
     const found: Candidate[] = [];
     for (const { text, path } of candidates) {
-      const names = glob === null ? [this.#deps.literalOf(component)] : await this.#read(path);
-      for (const name of names) {
+      const names = glob === null ? [this.#deps.literalOf(component).toString('latin1')] : await this.#read(path);
+      for (const nameText of names) {
+        // One at a time: a hundred thousand Buffers at once keep the collector busy for longer than a turn may last.
+        const name = Buffer.from(nameText, 'latin1');
         if (this.#slice.expired) await this.#waitFor(() => this.#slice.yield());
         if (glob !== null && (isDotName(name) || !glob.matches(name))) continue;
         const next = { text: join(text, name), path: join(path, name) };
@@ -126,7 +131,7 @@ class Expansion {
     return result;
   }
 
-  async #read(path: Buffer): Promise<Buffer[]> {
+  async #read(path: Buffer): Promise<readonly string[]> {
     const names = await this.#waitFor(() => this.#deps.readdir(path));
     this.#dirents += names.length;
     if (this.#dirents > this.#limits.globDirents) throw new LimitError('globDirents', 'wildcards meet too many names');

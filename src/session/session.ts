@@ -12,6 +12,7 @@ import { createSessionLogger, type LogBudget, type SessionLogger, type SessionRe
 import type { LiveSession, ProgressView, SessionRegistry, SessionView } from '../observe/session-registry.ts';
 import type { TransferLog } from '../observe/transfer-log.ts';
 import type { ServerOptions } from '../options/server-options.ts';
+import { TimeSlice } from '../slice.ts';
 import type { SentFile, TransferProgress } from '../transfer/progress.ts';
 import { closeModuleRoot } from '../vfs/open-root.ts';
 import { ClientExit } from '../wire/demux.ts';
@@ -80,6 +81,7 @@ class Session implements LiveSession, Sheddable {
   readonly #watchdog: Watchdog;
   readonly #transport: ThrottledTransport;
   readonly #writer: FrameWriter;
+  readonly #slice: TimeSlice;
   #messages: ClientMessages | null = null;
   #stage: Stage = 'text';
   #protocol = 0;
@@ -91,6 +93,7 @@ class Session implements LiveSession, Sheddable {
     const transport = new ThrottledTransport(inner);
     this.#daemon = daemon;
     this.#ticket = ticket;
+    this.#slice = new TimeSlice(ticket.client);
     this.#transport = transport;
     const { limits, logger, logBudget } = daemon;
     const { address: peer, port } = transport.peer;
@@ -191,11 +194,13 @@ class Session implements LiveSession, Sheddable {
     await runTransfer({
       ...agreed,
       paths: { kind: 'module' },
+      slice: this.#slice,
       streams: { reader: this.#reader, writer: this.#writer, messages, watchdog: this.#watchdog },
       protocol: this.#protocol,
       limits: this.#daemon.limits,
       compressionTools: this.#daemon.compression,
-      digestCache,
+      digests:
+        digestCache === undefined ? null : { cache: digestCache, inTurn: (read) => this.#ticket.readInTurn(read) },
       listCache:
         listCache === undefined || module.listCache === null ? null : { cache: listCache, settings: module.listCache },
       idleMs: timeoutSec * 1000,

@@ -6,6 +6,7 @@ import type { ModuleListing } from '../flist/context.ts';
 import { DEFAULT_LIMITS, type Limits } from '../limits.ts';
 import { parseServerArgs, requestsSecludedArgs } from '../options/parse.ts';
 import type { ServerOptions } from '../options/server-options.ts';
+import { TimeSlice } from '../slice.ts';
 import type { XattrCalls } from '../vfs/xattrs.ts';
 import { PROTOCOL_MAX, PROTOCOL_MIN } from '../wire/constants.ts';
 import { ClientExit } from '../wire/demux.ts';
@@ -129,9 +130,11 @@ class ShellSession {
       limits,
       module: { linklessPath: null, listing: this.#request.listing, xattrs, openNoatime: false, dontCompress: null },
       paths: this.#request.paths,
+      slice: new TimeSlice(),
       rootFd: this.#request.rootFd,
       streams: { reader: this.#reader, writer: this.#writer, messages, watchdog: this.#watchdog },
       compressionTools: compression,
+      digests: null,
       listCache: null,
       idleMs: options.timeoutSec * 1000,
       onFileSent: () => {},

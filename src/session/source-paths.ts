@@ -98,13 +98,12 @@ function withoutDotDot({ view }: ListContext, path: Buffer): Buffer {
 }
 
 /** @param from directory that the paths start at; the root when absent. */
-function globDeps({ view, module, limits }: ListContext, from: DirectoryPath = view.root): GlobDeps {
+function globDeps({ view, module, limits, slice }: ListContext, from: DirectoryPath = view.root): GlobDeps {
   const statOf = (path: Buffer) => unlessFileError(() => view.statResolved(view.resolve(from, path, true)));
   return {
     readdir: async (directory) => {
       try {
-        const names = await view.readdir(directoryOf(view.resolve(from, directory, true)));
-        return names.map((name) => Buffer.from(name, 'latin1'));
+        return await view.readdir(directoryOf(view.resolve(from, directory, true)));
       } catch (thrown) {
         if (thrown instanceof FileError) return [];
         throw thrown;
@@ -116,6 +115,7 @@ function globDeps({ view, module, limits }: ListContext, from: DirectoryPath = v
     compileGlob: (component) => compileGlob(component, limits),
     hasWildcards,
     literalOf: (bytes) => bytes,
+    slice,
   };
 }
 

@@ -4,15 +4,14 @@ import { acquireListSum, acquireTransferSums } from '../checksum/acquire.ts';
 import type { ContentSum, TransferSums } from '../checksum/sums.ts';
 import { type CompressionTools, createCompressor } from '../compress/choose.ts';
 import { EXIT, ProtocolError, UsageError } from '../errors.ts';
-import type { ListContext } from '../flist/context.ts';
-import type { DigestCache } from '../flist/digest-cache.ts';
+import type { ListContext, SharedDigests } from '../flist/context.ts';
 import { FileLists } from '../flist/lists.ts';
 import type { RecordedLists } from '../flist/recorded-lists.ts';
 import type { ListCache, ListCacheSettings } from '../flist/shared-lists.ts';
 import { parseSourceArgument, type SourceArgument } from '../flist/source-argument.ts';
 import type { Limits } from '../limits.ts';
 import type { ServerOptions } from '../options/server-options.ts';
-import { TimeSlice } from '../slice.ts';
+import type { TimeSlice } from '../slice.ts';
 import { CompressedTokenWriter, type CompressorFactory } from '../transfer/compressed-tokens.ts';
 import { DeltaState } from '../transfer/delta.ts';
 import { type SentFile, TransferProgress } from '../transfer/progress.ts';
@@ -51,12 +50,13 @@ export interface TransferSetup {
   readonly agreement: Agreement;
   readonly module: Pick<ServedModule, 'linklessPath' | 'listing' | 'xattrs' | 'openNoatime' | 'dontCompress'>;
   readonly paths: PathStyle;
+  readonly slice: TimeSlice;
   /** Descriptor of the module root; stays the caller's. */
   readonly rootFd: number;
   readonly limits: Limits;
   readonly compressionTools: CompressionTools;
-  /** Sums of `-c` kept for others; absent where there is one session only. */
-  readonly digestCache?: DigestCache | undefined;
+  /** Sums of `-c` kept for others; null where there is one session only. */
+  readonly digests: Omit<SharedDigests, 'sum'> | null;
   /** Lists shared with other sessions; null where each scans for itself. */
   readonly listCache: { readonly cache: ListCache; readonly settings: ListCacheSettings } | null;
   /** Silence after which the session ends, in milliseconds. */
@@ -77,7 +77,7 @@ export async function runTransfer(setup: TransferSetup): Promise<void> {
     ...{ name: 'the filter list', totalMs: limits.filterMs, totalLimit: 'filterMs' },
     ...{ idleMs: limits.filterIdleMs, idleLimit: 'filterIdleMs' },
   });
-  const filter = await receiveFilters(reader, options, protocol, limits);
+  const filter = await receiveFilters(reader, { options, protocol, limits, slice: setup.slice });
   watchdog.enter({ name: 'the transfer', totalMs: 0, idleMs: setup.idleMs });
   const view = new ModuleView(rootOf(setup), limits, setup.module.xattrs);
   let listSum: ContentSum | null = null;
@@ -150,7 +150,7 @@ function listContext(
   filter: ListContext['filter'],
   listSum: ContentSum | null,
 ): ListContext {
-  const { protocol, options, agreement, limits, module, streams, digestCache } = setup;
+  const { protocol, options, agreement, limits, module, streams, digests, slice } = setup;
   return {
     protocol,
     incRecurse: (agreement.compatFlags & CF_INC_RECURSE) !== 0,
@@ -164,9 +164,8 @@ function listContext(
     messages: streams.messages,
     ndxEncoder: new NdxEncoder(protocol),
     listSum,
-    digests:
-      digestCache === undefined || agreement.listSum === 'none' ? null : { cache: digestCache, sum: agreement.listSum },
-    slice: new TimeSlice(),
+    digests: digests === null || agreement.listSum === 'none' ? null : { ...digests, sum: agreement.listSum },
+    slice,
   };
 }
 

@@ -11,6 +11,7 @@ import type { Logger } from '../../src/observe/log.ts';
 import { LogBudget, type SessionRecord } from '../../src/observe/session-log.ts';
 import { SessionRegistry } from '../../src/observe/session-registry.ts';
 import { TransferLog } from '../../src/observe/transfer-log.ts';
+import type { AdmissionTicket } from '../../src/session/admission-ticket.ts';
 import { type Daemon, runSession } from '../../src/session/session.ts';
 import { toToml } from '../helpers/module-spec.ts';
 import { makeTree } from '../helpers/tree.ts';
@@ -56,7 +57,10 @@ export async function sessionPlayer(dir: string): Promise<PlaySession> {
         ended = record;
       },
     };
-    const ticket = { argumentsComplete: () => true, enterModule: () => true, release: () => {} };
+    const ticket: AdmissionTicket = {
+      ...{ client: '', argumentsComplete: () => true, enterModule: () => true, release: () => {} },
+      readInTurn: (read) => read(),
+    };
     await runSession(new FakeTransport([bytes]), daemon, ticket);
     if (bug !== null) throw bug;
     if (ended === null) throw new Error('a session without an end');

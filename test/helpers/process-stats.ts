@@ -31,6 +31,13 @@ export function cpuSeconds(pid: number): number {
   return fields.slice(11, 15).reduce((sum, ticks) => sum + Number(ticks), 0) / TICKS_PER_SECOND;
 }
 
+/** CPU seconds that processes have had on one core, all of them; interrupts, which serve nobody in particular, are left out. */
+export function coreSeconds(core: number): number {
+  const line = new RegExp(`^cpu${core} (.*)$`, 'm').exec(readFileSync('/proc/stat', 'latin1'))?.[1] ?? '';
+  const [user = 0, nice = 0, system = 0] = line.split(' ').map(Number);
+  return (user + nice + system) / TICKS_PER_SECOND;
+}
+
 /** Children that run or were not waited for yet. */
 export function childCount(pid: number): number {
   const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').trim();

@@ -4,6 +4,9 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { ATTACKS } from './attacks.ts';
 
+/** All connections are of one client; the honest one has another address. */
+const HOSTILE_ADDRESS = '127.0.0.2';
+
 /** What an attack does its turns with. It keeps nothing of what the server says. */
 export class Attacker {
   readonly #port: number;
@@ -16,7 +19,7 @@ export class Attacker {
 
   /** Connects; waits a little where the server takes nobody. */
   async open(): Promise<void> {
-    const socket = connect({ port: this.#port, host: '127.0.0.1', noDelay: true });
+    const socket = connect({ port: this.#port, host: '127.0.0.1', localAddress: HOSTILE_ADDRESS, noDelay: true });
     this.#socket = socket;
     socket.on('data', () => {});
     socket.on('error', () => {});

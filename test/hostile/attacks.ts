@@ -28,8 +28,6 @@ export interface Attack {
   readonly connections: number;
   /** One connection's turn; it is played again when it has ended. */
   readonly play: (attacker: Attacker) => Promise<void>;
-  /** The honest client is owed one part of as many as there are connections: each of them does lawful work. */
-  readonly isCrowd?: true;
   /** Resident memory that the attack may add while it lasts. */
   readonly growthMiB?: number;
 }

@@ -18,17 +18,32 @@ function dataUrl(typescript: string): string {
   return `data:text/javascript,${encodeURIComponent(script)}`;
 }
 
-/** A command in front that keeps a process on one core; none where there is only one. */
-export function onCore(core: number): string[] {
-  return availableParallelism() > 1 ? ['taskset', '-c', String(core)] : [];
+/** Core of the daemon, and that of all its clients. */
+export const SERVER_CORE = 0;
+const CLIENT_CORE = 1;
+
+/** Only root may take more than others; a lower priority is everybody's. */
+const FIRST = process.getuid?.() === 0 ? -10 : 0;
+const LAST = 10;
+
+/** A command in front that keeps a process on one core where there are several, with a priority there. */
+function placed(core: number, niceness: number): string[] {
+  const pinned = availableParallelism() > 1 ? ['taskset', '-c', String(core)] : [];
+  return [...pinned, ...(niceness === 0 ? [] : ['nice', '-n', String(niceness)])];
 }
 
-/** The attacker comes second on the core that it shares with the honest client: only the server is to be fought over. */
-export const YIELDING = ['nice', '-n', '5'];
+/** What measures is served before other things that the machine has to do. */
+export const SERVER_PLACE = placed(SERVER_CORE, FIRST);
 
-/** Starts a client script of this folder on the second core. */
-export function spawnClient(script: string, args: readonly string[], wrap: readonly string[] = []): ChildProcess {
-  const [program, ...rest] = [...wrap, ...onCore(1), NODE, join(import.meta.dirname, script), ...args] as [
+/**
+ * Both kinds of clients share a core that is not the server's, and there the honest one comes first: it stands for a client with a
+ * machine of its own, and only the server is to be fought over.
+ */
+const CLIENT_PLACES = { 'honest.ts': placed(CLIENT_CORE, FIRST), 'attacker.ts': placed(CLIENT_CORE, LAST) } as const;
+
+/** Starts a client script of this folder. */
+export function spawnClient(script: keyof typeof CLIENT_PLACES, args: readonly string[]): ChildProcess {
+  const [program, ...rest] = [...CLIENT_PLACES[script], NODE, join(import.meta.dirname, script), ...args] as [
     string,
     ...string[],
   ];

@@ -4,8 +4,10 @@ import { Socket } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { acquireTransferSums } from '../../src/checksum/acquire.ts';
 import { loadChecksums } from '../../src/checksum/pool.ts';
+import { Limiter } from '../../src/compress/limiter.ts';
 import type { RsyncError } from '../../src/errors.ts';
 import { hasWildcards, StepMeter, Wildmatch } from '../../src/filter/wildmatch.ts';
+import { DigestCache } from '../../src/flist/digest-cache.ts';
 import { LiteralCache } from '../../src/flist/literal-cache.ts';
 import { XattrEncoder, XattrListBuilder } from '../../src/flist/xattrs.ts';
 import { DEFAULT_LIMITS, type LimitName, type Limits } from '../../src/limits.ts';
@@ -23,12 +25,16 @@ import { TimeSlice } from '../../src/slice.ts';
 import { BlockIndex } from '../../src/transfer/block-index.ts';
 import { BlockSums } from '../../src/transfer/block-sums.ts';
 import { parseSumHead, writeSumHead } from '../../src/transfer/sum-head.ts';
+import type { FileStats } from '../../src/vfs/module-root.ts';
 import { XattrCalls } from '../../src/vfs/xattrs.ts';
 import { hitsOf } from '../helpers/hits.ts';
 import { written } from './support/streams.ts';
 import { clientSums, search } from './transfer/match-helpers.ts';
 
 const N = 40;
+
+/** What digest-cache.ts counts for one sum. */
+const DIGEST_ENTRY_BYTES = 320;
 
 const bytes = (text: string): Buffer => Buffer.from(text, 'latin1');
 
@@ -106,8 +112,7 @@ async function hashes(count: number, limits: Limits): Promise<void> {
 async function slowGlobs(count: number, limits: Limits): Promise<void> {
   let clockMs = 0;
   const deps: GlobDeps = {
-    readdir: (directory) =>
-      directory.length > 0 ? [] : Array.from({ length: count }, (_, index) => bytes(`n${index}`)),
+    readdir: (directory) => (directory.length > 0 ? [] : Array.from({ length: count }, (_, index) => `n${index}`)),
     isDirectory: (path) => String(path) === 'empty',
     exists: () => true,
     hidden: () => false,
@@ -119,6 +124,7 @@ async function slowGlobs(count: number, limits: Limits): Promise<void> {
     }),
     hasWildcards,
     literalOf: (text) => text,
+    slice: new TimeSlice(),
     cpuMs: () => clockMs,
   };
   // What the first has used is known when the second reads its directory.
@@ -133,6 +139,32 @@ function xattrValue(count: number, { xattrValueBytes }: Limits): void {
   });
   calls.value(bytes('/f'), bytes('user.a'), xattrValueBytes);
 }
+
+/** Sums that fill the cache and go over. */
+function digests(count: number): void {
+  const cache = new DigestCache({ digestCacheBytes: N * DIGEST_ENTRY_BYTES });
+  times(count, (index) => {
+    const listed = { dev: 1n, ino: BigInt(index), size: 1n, mtimeNs: 1n, ctimeNs: 1n } as FileStats;
+    cache.keep('md5', bytes('sum'), { listed, before: listed, after: listed, begunMs: Date.now() });
+  });
+}
+
+/** Jobs that run at once. */
+async function compressions(count: number, { compressionJobs }: Limits): Promise<void> {
+  const limiter = new Limiter(compressionJobs);
+  const gate = Promise.withResolvers<void>();
+  const jobs = Array.from({ length: count }, () => limiter.run(() => gate.promise));
+  gate.resolve();
+  await Promise.all(jobs);
+}
+
+/** Handshakes that want to begin within one second. */
+const handshakes =
+  (rate: 'sshKexPerSecond' | 'tlsHandshakesPerSecond'): Use =>
+  async (count, limits) => {
+    const gate = new KexGate({ sshKexPerSecond: limits[rate], sshKexWaiting: N }, undefined, rate);
+    await Promise.all(Array.from({ length: count }, () => gate.enter()));
+  };
 
 /** Distinct sets of names; each is remembered with four characters, twice. */
 function xattrNames(count: number, limits: Limits): void {
@@ -176,6 +208,10 @@ const USES: Partial<Readonly<Record<LimitName, Use>>> = {
   matchBlockBytes: sumsOf((count) => ({ count: 1, blockLength: count })),
   matchCandidates: crowd,
   matchHashPerByte: hashes,
+  digestCacheBytes: digests,
+  compressionJobs: compressions,
+  sshKexPerSecond: handshakes('sshKexPerSecond'),
+  tlsHandshakesPerSecond: handshakes('tlsHandshakesPerSecond'),
   listingBytes: (count, limits) => moduleListing([{ name: 'a', comment: 'x'.repeat(count - 31) }], limits),
   logLinesPerSession: (count, limits) => {
     const logger = createSessionLogger(quiet(), new LogBudget(DEFAULT_LIMITS), limits, {});

@@ -36,7 +36,7 @@ describe('SharedCounts', () => {
   it('wakes who waits for a place when another worker gives one back', async () => {
     const [waiting, giving] = areas(SharedCounts.BYTES).map((area) => new SharedCounts(area));
     giving!.take(1);
-    const change = waiting!.change(waiting!.given, 600_000);
+    const change = waiting!.given.change(waiting!.given.changes, 600_000);
     giving!.give();
     await change;
     expect(waiting!.take(1)).toBe(true);
@@ -45,9 +45,9 @@ describe('SharedCounts', () => {
   it('does not wait for a place that came back before', async () => {
     const [waiting, giving] = areas(SharedCounts.BYTES).map((area) => new SharedCounts(area));
     giving!.take(1);
-    const { given } = waiting!;
+    const { changes } = waiting!.given;
     giving!.give();
-    await waiting!.change(given, 600_000);
+    await waiting!.given.change(changes, 600_000);
   });
 });
 

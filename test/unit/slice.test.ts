@@ -15,6 +15,19 @@ describe('TimeSlice', () => {
     expect(order).toEqual(Array.from({ length: 5 }, () => [0, 1, 2]).flat());
   });
 
+  it('gives every client a turn, however many tasks one of them has', async () => {
+    const order: string[] = [];
+    const work = async (client: string): Promise<void> => {
+      const slice = new TimeSlice(client);
+      for (let turn = 0; turn < 2; turn++) {
+        await slice.yield();
+        order.push(client);
+      }
+    };
+    await Promise.all(['many', 'many', 'many', 'one'].map(work));
+    expect(order.join(' ')).toBe('many one many one many many many many');
+  });
+
   it('lets the event loop turn between two tasks, however many wait', async () => {
     let turns = 0;
     let isDone = false;

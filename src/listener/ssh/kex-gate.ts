@@ -1,10 +1,12 @@
 /** Key exchanges of the whole process take turns here; transport.ts asks before the costly part of each. */
 
 import { LimitError } from '../../errors.ts';
+import { limitHits } from '../../limit-hits.ts';
 import type { Limits } from '../../limits.ts';
 import { privateArea, type SharedArea, SharedBucket, SharedCounts } from '../../shared.ts';
 
 type GateLimits = Pick<Limits, 'sshKexPerSecond' | 'sshKexWaiting'>;
+type RateName = 'sshKexPerSecond' | 'tlsHandshakesPerSecond';
 
 /**
  * Lets a fixed number of key exchanges a second through, one second's worth at once, the rest in the order of arrival at a worker.
@@ -16,13 +18,16 @@ export class KexGate {
   /** Shared memory that it needs. */
   static readonly BYTES = SharedBucket.BYTES + SharedCounts.BYTES;
   readonly #limits: GateLimits;
+  readonly #rate: RateName;
   readonly #tokens: SharedBucket;
   readonly #places: SharedCounts;
   #waiting: (() => void)[] = [];
   #timer: NodeJS.Timeout | null = null;
 
-  constructor(limits: GateLimits, area: SharedArea = privateArea(KexGate.BYTES)) {
+  /** @param rate the bound that is sshKexPerSecond here: who waits is counted under its name. */
+  constructor(limits: GateLimits, area: SharedArea = privateArea(KexGate.BYTES), rate: RateName = 'sshKexPerSecond') {
     this.#limits = limits;
+    this.#rate = rate;
     this.#tokens = new SharedBucket(limits.sshKexPerSecond, area);
     this.#places = new SharedCounts(area, SharedBucket.BYTES);
   }
@@ -33,6 +38,7 @@ export class KexGate {
     if (!this.#places.take(this.#limits.sshKexWaiting)) {
       throw new LimitError('sshKexWaiting', 'too many SSH key exchanges at once');
     }
+    limitHits.count(this.#rate);
     await new Promise<void>((resolve) => {
       this.#waiting.push(resolve);
       this.#schedule();

@@ -10,7 +10,7 @@ import { cleanUp, makeTree, TREE_MTIME } from './list-fixture.ts';
 
 afterEach(cleanUp);
 
-const BOUNDS = { digestCacheBytes: 32_000, digestReaders: 2 };
+const BOUNDS = { digestCacheBytes: 32_000 };
 const LONG_AGO = { size: 5n, mtimeNs: 1n, ctimeNs: 1n, dev: 1n, ino: 1n } as FileStats;
 
 function statsOf(changes: Partial<FileStats>): FileStats {
@@ -52,46 +52,12 @@ describe('a kept sum', () => {
   });
 
   it('goes when others were used later and there is no room', () => {
-    const cache = new DigestCache({ ...BOUNDS, digestCacheBytes: 3 * 320 });
+    const cache = new DigestCache({ digestCacheBytes: 3 * 320 });
     for (const ino of [1n, 2n, 3n]) keep(cache, statsOf({ ino }));
     cache.find('md5', statsOf({ ino: 1n }));
     keep(cache, statsOf({ ino: 4n }));
     const found = [1n, 2n, 3n, 4n].map((ino) => cache.find('md5', statsOf({ ino })) !== null);
     expect([found, cache.bytes]).toEqual([[true, false, true, true], 960]);
-  });
-});
-
-describe('the turns of readers', () => {
-  it('come in order of arrival, so many at once', async () => {
-    const cache = new DigestCache(BOUNDS);
-    const events: string[] = [];
-    const ends: (() => void)[] = [];
-    const reads = ['a', 'b', 'c', 'd'].map((name) =>
-      cache.read(async () => {
-        events.push(name);
-        await new Promise<void>((resolve) => ends.push(resolve));
-      }),
-    );
-    await Promise.resolve();
-    expect(events).toEqual(['a', 'b']);
-    ends[1]!();
-    await reads[1];
-    expect(events).toEqual(['a', 'b', 'c']);
-    ends[0]!();
-    ends[2]!();
-    await reads[2];
-    await Promise.resolve();
-    ends[3]?.();
-    await Promise.all(reads);
-    expect(events).toEqual(['a', 'b', 'c', 'd']);
-  });
-
-  it('are given on by a reader that fails', async () => {
-    const cache = new DigestCache({ ...BOUNDS, digestReaders: 1 });
-    const failed = cache.read(() => Promise.reject(new Error('unreadable')));
-    const next = cache.read(async () => 'read');
-    await expect(failed).rejects.toThrow('unreadable');
-    expect(await next).toBe('read');
   });
 });
 
@@ -103,12 +69,12 @@ describe('the sum of a listed file', () => {
     // Its ctime is that of now: what a settled file is, the clock of `keep` decides.
     const settled = Object.assign(Object.create(cache), {
       find: cache.find.bind(cache),
-      read: cache.read.bind(cache),
       keep: (...[sum, digest, times]: Parameters<DigestCache['keep']>) =>
         cache.keep(sum, digest, { ...times, begunMs: times.begunMs + 60_000 }),
     }) as DigestCache;
     const session = await makeSession({ root, listSum: 'md5' });
-    const context = { ...session.context, digests: { cache: settled, sum: 'md5' as const } };
+    const inTurn = <T>(read: () => Promise<T>): Promise<T> => read();
+    const context = { ...session.context, digests: { cache: settled, sum: 'md5' as const, inTurn } };
     const source = { directory: context.view.root } as SourceDirectory;
     const name = Buffer.from('file');
     const sum = async () => {

@@ -7,6 +7,7 @@ import { LimitError } from '../../../src/errors.ts';
 import type { Limits } from '../../../src/limits.ts';
 import { type FileStats, type ModuleRoot, ModuleView } from '../../../src/vfs/module-root.ts';
 import type { DirectoryPath } from '../../../src/vfs/path.ts';
+import { hitsOf } from '../../helpers/hits.ts';
 import { cleanUp, decode, list, makeTree, sendAll, shownSorted } from './list-fixture.ts';
 
 beforeAll(loadChecksums);
@@ -195,6 +196,17 @@ describe('trouble while scanning', () => {
     expect(shownSorted(decode(listed))).toEqual(['./T', 'd/', 'd/123']);
     expect(listed.messages).toEqual(['1:filename overflows max-path len by 7: d/1234567890\n']);
     expect(decode(listed).lists[0]!.ioError).toBe(1);
+  });
+
+  it('pathBytes lets N - 1 and N pass, leaves N + 1 out and counts it', async () => {
+    const root = makeTree({ 'd/ab': '', 'd/abc': '', 'd/abcd': '' });
+    const listed: string[] = [];
+    const hits = (pathBytes: number) =>
+      hitsOf('pathBytes', async () => {
+        listed.push(...shownSorted(decode(await list(root, ['.'], { limits: { pathBytes } }))).slice(-1));
+      });
+    expect([await hits(7), await hits(6), await hits(5)]).toEqual([0, 0, 1]);
+    expect(listed).toEqual(['d/abcd', 'd/abcd', 'd/abc']);
   });
 
   it('a directory deeper than the limit is listed, its contents are not', async () => {

@@ -10,7 +10,10 @@ import { type Listener, listenTcp } from '../../../src/listener/tcp.ts';
 import type { AdmissionTicket } from '../../../src/session/admission-ticket.ts';
 
 const GREETING = Buffer.from('@RSYNCD: 32.0 sha512 sha256 sha1 md5 md4\n');
-const WIDE = { connections: 1000, handshakes: 1000, connectionsPerAddress: 1000, connectionsPerNetwork: 1000 };
+const WIDE = {
+  ...{ connections: 1000, handshakes: 1000, connectionsPerAddress: 1000, connectionsPerNetwork: 1000 },
+  ...{ digestReaders: 1000, digestReadersPerAddress: 1000 },
+};
 
 function admission(limits: Partial<typeof WIDE>, random = () => 0): Admission {
   return new Admission({ ...WIDE, ...limits }, random);
