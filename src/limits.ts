@@ -13,6 +13,12 @@ export interface Limits {
   connectionsPerAddress: number;
   /** Connections per IPv4 /24 or IPv6 /48 (B-1). */
   connectionsPerNetwork: number;
+  /** Clients that wait for a place in a module, in the queues of all modules (B-1b): a quarter of all connections. */
+  queued: number;
+  /** … of one IPv4 address or IPv6 /64; loopback is exempt. A machine that mirrors several modules needs one each. */
+  queuedPerAddress: number;
+  /** … of one IPv4 /24 or IPv6 /48. */
+  queuedPerNetwork: number;
   /** Time to the greeting's first line (B-2). Clients send it at once. */
   greetingMs: number;
   /** Time from accept to the module line (B-3). */
@@ -223,6 +229,9 @@ export const DEFAULT_LIMITS: Readonly<Limits> = Object.freeze({
   handshakes: 64,
   connectionsPerAddress: 32,
   connectionsPerNetwork: 128,
+  queued: 128,
+  queuedPerAddress: 4,
+  queuedPerNetwork: 16,
   greetingMs: 5 * SECOND,
   moduleLineMs: 10 * SECOND,
   authMs: MINUTE,

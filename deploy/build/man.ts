@@ -9,7 +9,6 @@ import { join } from 'node:path';
 import packageJson from '../../package.json' with { type: 'json' };
 import { CLI_OPTIONS } from '../../src/cli/options.ts';
 import { SYSTEM_CONFIG_FILE, USER_CONFIG_FILE } from '../../src/config/load.ts';
-import { NOT_SUPPORTED_YET } from '../../src/config/not-yet.ts';
 import { GLOBAL_KEYS, type KeySpec, type KeyTable, LIMIT_KEYS, LISTENER_KEYS, MODULE_KEYS } from '../../src/config/schema.ts';
 import { DIST } from './bundle.ts';
 
@@ -138,16 +137,13 @@ function kindText({ kind, min, max, choices }: KeySpec): string {
   return `${kind}, ${min} to ${max}`;
 }
 
-function keyItem(name: string, spec: KeySpec, notYet: readonly { key: string; value?: string }[]): string {
-  const isNotYet = notYet.some(({ key, value }) => key === name && value === undefined);
+function keyItem(name: string, spec: KeySpec): string {
   const inner = Object.entries(spec.keys ?? {}).map(([key, one]) => `.br\n${bold(key)}: ${roff(sentence(one.doc))}`);
   const facts = roff(`${kindText(spec)}; ${defaultText(spec)}`);
-  const doc = `${sentence(spec.doc)}${isNotYet ? ' Not supported by this build.' : ''}`;
-  return [`.TP\n${bold(name)}`, roff(doc), `.br\n(${facts})`, ...inner].join('\n');
+  return [`.TP\n${bold(name)}`, roff(sentence(spec.doc)), `.br\n(${facts})`, ...inner].join('\n');
 }
 
-const keyItems = (table: KeyTable, notYet: Parameters<typeof keyItem>[2] = []): string[] =>
-  Object.entries(table).map(([name, spec]) => keyItem(name, spec, notYet));
+const keyItems = (table: KeyTable): string[] => Object.entries(table).map(([name, spec]) => keyItem(name, spec));
 
 /** gokr-rsyncd.toml(5). */
 export function configPage(): ManPage {
@@ -167,12 +163,12 @@ export function configPage(): ManPage {
     ...['[[listener]]', 'rsyncd = "[::]:873"', '', '[[module]]', 'name = "pub"', 'path = "/srv/pub"'].map(roff),
     '.fi',
     '.SH GLOBAL KEYS',
-    ...keyItems(GLOBAL_KEYS, NOT_SUPPORTED_YET.global),
+    ...keyItems(GLOBAL_KEYS),
     '.SH "[[LISTENER]] KEYS"',
     'Each listener has exactly one of rsyncd, anon_ssh, authorized_ssh, tls and http_monitoring.',
     ...keyItems(LISTENER_KEYS),
     '.SH "[[MODULE]] KEYS"',
-    ...keyItems(MODULE_KEYS, NOT_SUPPORTED_YET.module),
+    ...keyItems(MODULE_KEYS),
     '.SH "[LIMITS] KEYS"',
     'What clients can make the daemon spend. Wider values than the default are allowed, with a warning.',
     ...keyItems(LIMIT_KEYS),

@@ -71,13 +71,19 @@ function moduleLines(module: ModuleConfig): string[] {
     ...listed('modes sent', module.outgoingChmod === null ? [] : [module.outgoingChmod.text]),
     ...listed('refused options', module.refuseOptions),
     ...listed('uncompressed', module.dontCompress ?? []),
-    ...(module.maxConnections === 0 ? [] : [`  max connections: ${module.maxConnections}`]),
+    ...placeLines(module),
     ...rateLines(module).map((line) => `  ${line}`),
     ...cacheLines(module),
     `  timeout: ${module.timeoutSec} s`,
     `  log: ${module.logTransfers}`,
     ...listed('settings', switches),
   ];
+}
+
+function placeLines({ maxConnections, queue }: ModuleConfig): string[] {
+  if (maxConnections === 0) return [];
+  const waiting = queue.places === 0 ? '' : `, ${queue.places} more may wait for up to ${queue.timeoutSec} s`;
+  return [`  max connections: ${maxConnections}${waiting}`];
 }
 
 function rateLines({ bytesPerSecond }: Pick<ModuleConfig, 'bytesPerSecond'>): string[] {

@@ -70,6 +70,7 @@ function servedModule(
     allows: (address) => module.access.allows(address),
     authentication: module.auth,
     maxConnections: module.maxConnections,
+    queue: { places: module.queue.places, timeoutMs: module.queue.timeoutSec * 1000 },
     timeoutSec: module.timeoutSec,
     refusePatterns: module.refuseOptions,
     openNoatime: module.openNoatime,

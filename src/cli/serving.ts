@@ -2,6 +2,7 @@
 
 import type { CompressionTools } from '../compress/choose.ts';
 import type { Config } from '../config/config.ts';
+import { configText } from '../config/portable.ts';
 import { DigestCache } from '../flist/digest-cache.ts';
 import { ListCache } from '../flist/shared-lists.ts';
 import type { OnClient } from '../listener/proxy.ts';
@@ -11,10 +12,12 @@ import { TlsConnection } from '../listener/tls.ts';
 import type { Logger } from '../observe/log.ts';
 import { SessionRegistry } from '../observe/session-registry.ts';
 import { TransferLog } from '../observe/transfer-log.ts';
+import { WaitingRoom } from '../session/queue.ts';
+import { configurationChanged, stoppingSoon } from '../session/refusals.ts';
 import type { KeysOf, ListenerKeys } from './listener-keys.ts';
 import { clientsOf } from './proxied.ts';
 import { RunningSessions, type Service } from './running-sessions.ts';
-import { type HostTables, type ServedConfig, servedModules } from './served-modules.ts';
+import { type HostTables, servedModules } from './served-modules.ts';
 import { Services } from './services.ts';
 import { boundsOver, type SharedBounds, type SharedState } from './shared-state.ts';
 
@@ -47,7 +50,10 @@ export class Serving {
   readonly #services: Services;
   readonly #listeners: Listener[] = [];
   readonly #listCounts = { hits: 0, misses: 0, bypassed: 0 };
+  readonly #waitingRoom = new WaitingRoom();
   readonly #digestCounts = { hits: 0, misses: 0 };
+  /** Of the configuration that holds. */
+  #configText = '';
   #listCache: ListCache | null = null;
   #digestCache: DigestCache | null = null;
   #bounds: SharedBounds;
@@ -73,9 +79,13 @@ export class Serving {
     this.registry.addGauge('digest_cache_bytes', () => this.#digestCache?.bytes ?? 0);
   }
 
-  /** From here on sessions begin with this configuration; those that run keep theirs. */
-  apply(config: ServedConfig & Pick<Config, 'motd'>, tables: Tables): void {
+  /** From here on sessions begin with this configuration; those that run keep theirs, those that wait for a place may come again. */
+  apply(config: Config, tables: Tables): void {
     const { limits, motd } = config;
+    // Whoever waits for days must not come in under rules that have long been changed. What only renews keys sends nobody home.
+    const text = configText(config);
+    if (text !== this.#configText) this.#waitingRoom.clear(configurationChanged());
+    this.#configText = text;
     const { state, worker, logger } = this.#options;
     this.#bounds = boundsOver(state, worker, limits);
     this.#services.use(limits, this.#bounds);
@@ -90,6 +100,7 @@ export class Serving {
       compression: { limiter: compression, lz4: tables.lz4 },
       logger,
       logBudget,
+      waitingRoom: this.#waitingRoom,
       registry: this.registry,
       transferLog: new TransferLog(limits),
       listCache: this.#listCache,
@@ -139,6 +150,7 @@ export class Serving {
   /** Accepts no more. Sessions go on. */
   async close(): Promise<void> {
     this.#bounds.accepts.close();
+    this.#waitingRoom.close(stoppingSoon());
     for (const listener of this.#listeners.splice(0)) await listener.close();
   }
 }

@@ -31,6 +31,8 @@ export interface ModuleConfig {
   readonly auth: ModuleAuth | null;
   /** 0: no limit of its own. */
   readonly maxConnections: number;
+  /** Clients that may wait for one of `maxConnections` places, 0: none, and how long. */
+  readonly queue: { readonly places: number; readonly timeoutSec: number };
   /** For all its sessions together; 0: no limit of its own. */
   readonly bytesPerSecond: number;
   /** The module's own rules, parsed once for errors; files already read. */

@@ -2,17 +2,16 @@
 import { resolve } from 'node:path';
 import { ConfigError } from '../errors.ts';
 import { DaemonFilter, type DaemonFilterRules, patternsOfFile } from '../filter/daemon.ts';
-import { DEFAULT_LIMITS } from '../limits.ts';
+import { DEFAULT_LIMITS, type Limits } from '../limits.ts';
 import type { LogTransfers } from '../observe/transfer-log.ts';
 import { type AccessList, parseAcl, parseHostLists } from './acl.ts';
 import { parseChmod } from './chmod.ts';
 import type { LoadContext, ModuleAuth, ModuleConfig } from './config.ts';
 import { checkDirectory, MAX_FILE_BYTES, readSmallFile } from './files.ts';
-import { NOT_SUPPORTED_YET } from './not-yet.ts';
 import { type Checked, MODULE_KEYS } from './schema.ts';
 import { readSecrets, secretsPath } from './secrets.ts';
 import type { Source } from './source.ts';
-import { checkSection, keyPath, refuseNotYet, type Section } from './values.ts';
+import { checkSection, keyPath, type Section } from './values.ts';
 
 type Values = Checked<typeof MODULE_KEYS>;
 
@@ -24,6 +23,7 @@ export interface ModuleSurroundings {
   readonly baseDir: string;
   /** What modules inherit. */
   readonly timeoutSec: number;
+  readonly limits: Pick<Limits, 'queued'>;
   readonly logTransfers: LogTransfers;
   /** Collects remarks for Config.warnings. */
   readonly warn: (text: string) => void;
@@ -177,6 +177,17 @@ function loadGenerationFile(source: Source, section: Section, values: Values): s
   return file;
 }
 
+function loadQueue(at: ModuleSurroundings, section: Section, values: Values): ModuleConfig['queue'] {
+  const { queue: places, queue_timeout: timeoutSec, max_connections: max } = values;
+  if (places > 0 && max === 0) throw at.source.error(keyPath(section, 'queue'), 'needs max_connections as well');
+  if (places > at.limits.queued) {
+    at.warn(
+      `module ${values.name}: queue = ${places}, but limits.queued lets only ${at.limits.queued} wait in all queues`,
+    );
+  }
+  return { places, timeoutSec };
+}
+
 /**
  * Checks one module and reads the files that it names.
  * @throws ConfigError naming file, line, key path, value and what is allowed.
@@ -184,7 +195,6 @@ function loadGenerationFile(source: Source, section: Section, values: Values): s
 export function loadModule(at: ModuleSurroundings, section: Section): ModuleConfig {
   const { source } = at;
   const values = checkSection(source, section, MODULE_KEYS);
-  refuseNotYet({ source, section }, MODULE_KEYS, values, NOT_SUPPORTED_YET.module);
   checkIdentity(source, section, values);
   checkItems(source, keyPath(section, 'refuse_options'), values.refuse_options, (option) =>
     REFUSED_OPTION.test(option) ? null : 'is not an option name: no leading dashes, * ? [ ] as wildcards, ! to negate',
@@ -200,6 +210,7 @@ export function loadModule(at: ModuleSurroundings, section: Section): ModuleConf
     access: parseAccess(source, section, values),
     auth: loadAuth(at, section, values),
     maxConnections: values.max_connections,
+    queue: loadQueue(at, section, values),
     bytesPerSecond: values.bandwidth_limit,
     rules: loadRules(at, section, values),
     numericIds: values.numeric_ids,

@@ -46,6 +46,11 @@ function packAuth({ users, digest, passwordOf }: ModuleAuth): PackedAuth {
   return { users, digest, passwords };
 }
 
+/** Equal for configurations that are equal in everything, passwords too: not for any log. */
+export function configText(config: Config): string {
+  return JSON.stringify(packConfig(config), (_, value) => (value instanceof Map ? [...value] : value));
+}
+
 /** The configuration that `packConfig` was given, after it was sent. */
 export function unpackConfig(packed: PackedConfig): Config {
   const { modules, ...rest } = withBuffers(packed);

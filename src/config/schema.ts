@@ -190,7 +190,20 @@ export const MODULE_KEYS = {
     default: 0,
     doc: 'Sessions of this module; 0: no limit of its own.',
   },
-  queue: { kind: 'integer', min: 0, max: MOST_CONNECTIONS, default: 0, doc: 'Clients that may wait for a place.' },
+  queue: {
+    kind: 'integer',
+    min: 0,
+    max: MOST_CONNECTIONS,
+    default: 0,
+    doc: 'Clients that may wait, first come first served, when max_connections are there; 0: they are refused, as by rsync.',
+  },
+  queue_timeout: {
+    kind: 'seconds',
+    min: 1,
+    max: DAY_SEC,
+    default: 600,
+    doc: 'Longest wait in the queue; then the client is refused as without one.',
+  },
   bandwidth_limit: {
     kind: 'size',
     min: 0,

@@ -6,10 +6,9 @@ import type { Config, ConfigFlags, LoadContext } from './config.ts';
 import { checkDirectory, readMotd } from './files.ts';
 import { loadListeners } from './listeners.ts';
 import { loadModule, type ModuleSurroundings, refuseDuplicateNames } from './module.ts';
-import { NOT_SUPPORTED_YET } from './not-yet.ts';
 import { type Checked, GLOBAL_KEYS, LIMIT_KEYS } from './schema.ts';
 import type { Source } from './source.ts';
-import { checkSection, refuseNotYet, type Section } from './values.ts';
+import { checkSection, type Section } from './values.ts';
 
 /** The raw sections of one configuration. */
 export interface Sections {
@@ -102,7 +101,6 @@ export function loadSections(source: Source, sections: Sections, settings: LoadS
   const { file } = source;
   const { flags, context } = settings;
   const global = checkSection(source, sections.global, GLOBAL_KEYS);
-  refuseNotYet({ source, section: sections.global }, GLOBAL_KEYS, global, NOT_SUPPORTED_YET.global);
   const warnings = [...settings.warnings];
   const warn = (line: string) => void warnings.push(line);
   const limits = loadLimits(source, sections, global);
@@ -111,6 +109,7 @@ export function loadSections(source: Source, sections: Sections, settings: LoadS
     source,
     context,
     warn,
+    limits,
     baseDir: file === null ? resolve(context.directory ?? '.') : dirname(resolve(file)),
     timeoutSec: global.timeout,
     logTransfers: global.log_transfers,

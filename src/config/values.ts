@@ -1,5 +1,4 @@
 /** Checks raw TOML values against the table of schema.ts; called by load.ts and module.ts for each section. */
-import { isDeepStrictEqual } from 'node:util';
 import { parseListenAddress } from './listen-address.ts';
 import { nearestName } from './nearest.ts';
 import { parseNetwork } from './network.ts';
@@ -199,20 +198,4 @@ export function checkSection<T extends KeyTable>(source: Source, section: Sectio
     return [key, spec.default];
   });
   return Object.fromEntries(values) as Checked<T>;
-}
-
-/** Refuses keys whose feature this build lacks, unless they say what is the default anyway (not-yet.ts). */
-export function refuseNotYet<T extends KeyTable>(
-  at: { readonly source: Source; readonly section: Section },
-  table: T,
-  checked: Checked<T>,
-  rows: readonly { readonly key: keyof T & string; readonly value?: string }[],
-): void {
-  for (const { key, value } of rows) {
-    const isDefault = isDeepStrictEqual(checked[key], table[key]!.default);
-    if (value === undefined ? !isDefault : checked[key] === value) {
-      const shown = showValue(at.section.raw[key]);
-      throw at.source.error(keyPath(at.section, key), `${shown} is not supported by this build yet`);
-    }
-  }
 }

@@ -3,17 +3,19 @@
 import { Bug } from '../errors.ts';
 import { limitHits } from '../limit-hits.ts';
 import type { Limits } from '../limits.ts';
-import type { AdmissionTicket } from '../session/admission-ticket.ts';
+import type { AdmissionTicket, ModulePlaces, QueuePosition } from '../session/admission-ticket.ts';
 import { privateArea, type SharedArea, SharedCounts } from '../shared.ts';
 import type { PeerAddress, Transport } from '../wire/transport.ts';
 import { addressKey, clientOf } from './address-key.ts';
-import { type Census, ConnectionTable, type TurnLimits } from './connection-table.ts';
+import { type Census, ConnectionTable, type QueueCensus, type TurnLimits } from './connection-table.ts';
 import { ReaderTurns } from './reader-turns.ts';
 
 /** The cap that a connection met, under its name in limits.ts. */
 export type AdmissionCap = 'connections' | 'handshakes' | 'connectionsPerAddress' | 'connectionsPerNetwork';
 
 export type AdmissionLimits = Pick<Limits, AdmissionCap> & TurnLimits;
+
+export type QueueLimits = Pick<Limits, 'queued' | 'queuedPerAddress' | 'queuedPerNetwork'>;
 
 /** From this share of the handshake cap on, new connections are refused at random (as sshd's MaxStartups does). */
 const EARLY_DROP_FROM = 0.5;
@@ -47,7 +49,7 @@ export class AdmissionRefusal {
 export class Admission {
   /** Shared memory that it needs. */
   static readonly BYTES = SharedCounts.BYTES + 4 + ConnectionTable.BYTES;
-  readonly #limits: AdmissionLimits;
+  readonly #limits: AdmissionLimits & QueueLimits;
   readonly #random: () => number;
   readonly #refusalsTold: SharedCounts;
   readonly #table: ConnectionTable;
@@ -55,7 +57,7 @@ export class Admission {
 
   /** @param random uniform in [0, 1); decides who is dropped early. */
   constructor(
-    limits: AdmissionLimits,
+    limits: AdmissionLimits & QueueLimits,
     random: () => number = Math.random,
     area: SharedArea = privateArea(Admission.BYTES),
   ) {
@@ -129,29 +131,103 @@ export class Admission {
   }
 
   #ticket(row: number, client: string): AdmissionTicket {
-    const table = this.#table;
-    let stage: 'handshake' | 'served' | 'released' = 'handshake';
-    let chosen: { name: string; max: number } | null = null;
-    const enterModule = (name: string, max: number): boolean => {
-      if (chosen !== null || stage === 'released') throw new Bug('a ticket enters one module, once');
-      if (max > 0 && table.countIn(name) >= max) return false;
-      chosen = { name, max };
+    const mayWait = (there: QueueCensus, places: number): boolean => this.#mayWait(there, places);
+    return new Ticket({ row, client, table: this.#table, turns: this.#turns, mayWait });
+  }
+
+  /** SECURITY: waiting costs a client nothing, so neither one address nor all together may fill what others need. */
+  #mayWait(there: QueueCensus, places: number): boolean {
+    const { queued, queuedPerAddress, queuedPerNetwork } = this.#limits;
+    if (there.waiting >= places) return false;
+    const met =
+      there.queued >= queued
+        ? 'queued'
+        : there.queuedOfAddress >= queuedPerAddress
+          ? 'queuedPerAddress'
+          : there.queuedOfNetwork >= queuedPerNetwork
+            ? 'queuedPerNetwork'
+            : null;
+    if (met !== null) limitHits.count(met);
+    return met === null;
+  }
+}
+
+/** What a ticket is made of. */
+interface TicketParts {
+  readonly row: number;
+  readonly client: string;
+  readonly table: ConnectionTable;
+  readonly turns: ReaderTurns;
+  readonly mayWait: (there: QueueCensus, places: number) => boolean;
+}
+
+/** One row of the table. */
+class Ticket implements AdmissionTicket {
+  readonly client: string;
+  readonly #row: number;
+  readonly #table: ConnectionTable;
+  readonly #turns: ReaderTurns;
+  readonly #mayWait: TicketParts['mayWait'];
+  #stage: 'handshake' | 'served' | 'released' = 'handshake';
+  #chosen: (ModulePlaces & { readonly name: string }) | null = null;
+  /** As they were when we looked last. */
+  #moves = 0;
+
+  constructor({ row, client, table, turns, mayWait }: TicketParts) {
+    this.client = client;
+    this.#row = row;
+    this.#turns = turns;
+    this.#table = table;
+    this.#mayWait = mayWait;
+  }
+
+  enterModule(name: string, places: ModulePlaces): boolean {
+    if (this.#chosen !== null || this.#stage === 'released') throw new Bug('a ticket enters one module, once');
+    const { max, queue } = places;
+    const there = max === 0 ? null : this.#table.queueOf(this.#row, name);
+    const isFull = there !== null && there.placed + there.waiting >= max;
+    if (isFull && !this.#mayWait(there, queue)) return false;
+    this.#chosen = { ...places, name };
+    return true;
+  }
+
+  queueUp(): QueuePosition | null | false {
+    if (this.#chosen === null) throw new Bug('no module to wait for');
+    const { name, max, queue } = this.#chosen;
+    if (this.#stage === 'released') return false;
+    // Before the look: what moves behind it wakes us.
+    this.#moves = this.#table.moved.changes;
+    const there = this.#table.queue(this.#row, name, max, (census) => this.#mayWait(census, queue));
+    return there ? { ahead: there.ahead, waiting: there.waiting } : there;
+  }
+
+  queueMoved(maxMs: number): Promise<void> {
+    return this.#table.moved.change(this.#moves, maxMs);
+  }
+
+  leaveQueue(): void {
+    if (this.#stage === 'handshake') this.#table.leaveQueue(this.#row);
+  }
+
+  argumentsComplete(): boolean {
+    if (this.#stage !== 'handshake') return true;
+    this.#stage = 'served';
+    if (this.#chosen === null) {
+      this.#table.serve(this.#row);
       return true;
-    };
-    const argumentsComplete = (): boolean => {
-      if (stage !== 'handshake') return true;
-      stage = 'served';
-      table.serve(row);
-      // SECURITY: only here is a place taken: clients that stall before would keep others out of the module (CVE-2026-70464).
-      return chosen === null || table.enter(row, chosen.name, chosen.max);
-    };
-    const release = (): void => {
-      if (stage === 'released') return;
-      stage = 'released';
-      table.remove(row);
-    };
-    const readInTurn = <T>(read: () => Promise<T>): Promise<T> => this.#turns.run(row, read);
-    return { client, argumentsComplete, enterModule, readInTurn, release };
+    }
+    // SECURITY: only here is a place taken: clients that stall before would keep others out of the module (CVE-2026-70464).
+    return this.#table.enter(this.#row, this.#chosen.name, this.#chosen.max);
+  }
+
+  readInTurn<T>(read: () => Promise<T>): Promise<T> {
+    return this.#turns.run(this.#row, read);
+  }
+
+  release(): void {
+    if (this.#stage === 'released') return;
+    this.#stage = 'released';
+    this.#table.remove(this.#row);
   }
 }
 

@@ -21,10 +21,11 @@ const LOCK_AT = 0;
 const USED_AT = 4;
 const ORDER_AT = 8;
 const FREED_AT = 12;
-const ROWS_AT = 16;
+const MOVED_AT = 16;
+const ROWS_AT = 20;
 
-/** Values of the column `stage`. */
-const STAGE = { HANDSHAKE: 1, SERVED: 2, IN_MODULE: 3 } as const;
+/** Values of the column `stage`. PLACED has its place in the module before its arguments are there, because it was queued. */
+const STAGE = { HANDSHAKE: 1, SERVED: 2, IN_MODULE: 3, WAITING: 4, PLACED: 5 } as const;
 
 /** Values of the column `turn`: who reads large files for -c, or waits for that. */
 const TURN = { NONE: 0, WAITING: 1, READING: 2 } as const;
@@ -41,16 +42,31 @@ export interface Census {
   readonly ofNetwork: number;
 }
 
+/** The queue of one module, as one connection sees it. */
+export interface QueueCensus {
+  /** Connections that have a place in the module. */
+  readonly placed: number;
+  /** Those that wait for one, and the part of them that came before this connection. */
+  readonly waiting: number;
+  readonly ahead: number;
+  /** Connections that wait for any module, and those of this one's address and network; 0 where it is exempt. */
+  readonly queued: number;
+  readonly queuedOfAddress: number;
+  readonly queuedOfNetwork: number;
+}
+
 /** One for each worker, all over the same memory. */
 export class ConnectionTable {
   static readonly BYTES = ROWS_AT + 4 * COLUMNS.length * MAX_ROWS;
   readonly #lock: SharedLock;
   /** Rows before this one may be in use. */
   readonly #used: Int32Array;
-  /** Number of the next one that waits for a turn; wraps around. */
+  /** Number of the next one that waits, for a turn or for a place in a module; wraps around. */
   readonly #nextOrder: Int32Array;
   /** Told of each turn that ends. */
   readonly freed: SharedSignal;
+  /** Told whenever the queue of a module may have moved. */
+  readonly moved: SharedSignal;
   readonly #columns: Readonly<Record<Column, Int32Array>>;
   readonly #owner: number;
   readonly #modules = new Map<string, ModuleKey>();
@@ -61,6 +77,7 @@ export class ConnectionTable {
     this.#used = new Int32Array(memory, USED_AT, 1);
     this.#nextOrder = new Int32Array(memory, ORDER_AT, 1);
     this.freed = new SharedSignal(area, FREED_AT);
+    this.moved = new SharedSignal(area, MOVED_AT);
     this.#columns = Object.fromEntries(
       COLUMNS.map((name, index) => [name, new Int32Array(memory, ROWS_AT + 4 * index * MAX_ROWS, MAX_ROWS)]),
     ) as Record<Column, Int32Array>;
@@ -98,16 +115,65 @@ export class ConnectionTable {
     });
   }
 
-  /** Gives a connection its place in a module; false when `max` others, 0 for any number, have one already. */
+  /**
+   * The handshake is over, and the connection gets its place in a module, unless it has it from the queue.
+   * @returns false when `max` others, 0 for any number, have one already.
+   */
   enter(row: number, moduleName: string, max: number): boolean {
     const key = this.#moduleKey(moduleName);
     return this.#lock.run(() => {
-      if (max > 0 && this.#countIn(key) >= max) return false;
-      const { stage, moduleHigh, moduleLow } = this.#columns;
-      moduleHigh[row] = key.high;
-      moduleLow[row] = key.low;
-      stage[row] = STAGE.IN_MODULE;
-      return true;
+      const { stage } = this.#columns;
+      const hasPlace = stage[row] === STAGE.PLACED || max === 0 || this.#countIn(key) < max;
+      if (hasPlace) this.#assign(row, key);
+      stage[row] = hasPlace ? STAGE.IN_MODULE : STAGE.SERVED;
+      return hasPlace;
+    });
+  }
+
+  /** The queue of a module for a connection that may want to join it. */
+  queueOf(row: number, moduleName: string): QueueCensus {
+    const key = this.#moduleKey(moduleName);
+    return this.#lock.run(() => this.#queueOf(row, key));
+  }
+
+  /**
+   * Gives a connection its place in a module when one of `max` is left over by those who came before it. Else it waits.
+   * @param admits asked when it would begin to wait.
+   * @returns the queue; null when the connection has its place; false when it was not admitted.
+   */
+  queue(
+    row: number,
+    moduleName: string,
+    max: number,
+    admits: (queue: QueueCensus) => boolean,
+  ): QueueCensus | null | false {
+    const key = this.#moduleKey(moduleName);
+    return this.#lock.run(() => {
+      const { stage, order } = this.#columns;
+      const isWaiting = stage[row] === STAGE.WAITING;
+      const there = this.#queueOf(row, key);
+      if (there.placed + there.ahead < max) {
+        this.#assign(row, key);
+        stage[row] = STAGE.PLACED;
+        if (isWaiting) this.moved.tell();
+        return null;
+      }
+      if (isWaiting) return there;
+      if (!admits(there)) return false;
+      this.#assign(row, key);
+      order[row] = this.#nextOrder[0]!++;
+      stage[row] = STAGE.WAITING;
+      return { ...there, waiting: there.waiting + 1 };
+    });
+  }
+
+  /** A connection waits no longer, and gives back the place that it got from the queue. */
+  leaveQueue(row: number): void {
+    this.#lock.run(() => {
+      const { stage } = this.#columns;
+      if (stage[row] !== STAGE.WAITING && stage[row] !== STAGE.PLACED) return;
+      stage[row] = STAGE.HANDSHAKE;
+      this.moved.tell();
     });
   }
 
@@ -183,7 +249,8 @@ export class ConnectionTable {
   }
 
   #clear(row: number): void {
-    const { owner, turn } = this.#columns;
+    const { owner, stage, turn } = this.#columns;
+    if (stage[row]! >= STAGE.IN_MODULE) this.moved.tell();
     owner[row] = 0;
     turn[row] = TURN.NONE;
     let used = this.#used[0]!;
@@ -191,30 +258,82 @@ export class ConnectionTable {
     this.#used[0] = used;
   }
 
+  #assign(row: number, key: ModuleKey): void {
+    this.#columns.moduleHigh[row] = key.high;
+    this.#columns.moduleLow[row] = key.low;
+  }
+
   #count(key: AddressKey | null): Census {
-    const { owner, stage, family, high, low } = this.#columns;
+    const { owner, stage } = this.#columns;
     const used = this.#used[0]!;
-    const networkOf = key?.family === 6 ? 0xffff_0000 : 0;
-    const highOfNetwork = key?.family === 4 ? 0xffff_ff00 : 0xffff_ffff;
     let [connections, handshakes, ofAddress, ofNetwork] = [0, 0, 0, 0];
     for (let row = 0; row < used; row++) {
       if (owner[row] === 0) continue;
       connections++;
-      if (stage[row] === STAGE.HANDSHAKE) handshakes++;
-      if (key === null || family[row] !== key.family) continue;
-      if (high[row] === key.high && low[row] === key.low) ofAddress++;
-      if (((high[row]! ^ key.high) & highOfNetwork) === 0 && ((low[row]! ^ key.low) & networkOf) === 0) ofNetwork++;
+      if (stage[row] === STAGE.HANDSHAKE || stage[row] === STAGE.PLACED) handshakes++;
+      if (key === null) continue;
+      if (this.#isOfAddress(row, key)) ofAddress++;
+      if (this.#isOfNetwork(row, key)) ofNetwork++;
     }
     return { connections, handshakes, ofAddress, ofNetwork };
   }
 
+  #isOfAddress(row: number, key: AddressKey): boolean {
+    const { family, high, low } = this.#columns;
+    return family[row] === key.family && high[row] === key.high && low[row] === key.low;
+  }
+
+  #isOfNetwork(row: number, key: AddressKey): boolean {
+    const { family, high, low } = this.#columns;
+    const networkOf = key.family === 6 ? 0xffff_0000 : 0;
+    const highOfNetwork = key.family === 4 ? 0xffff_ff00 : 0xffff_ffff;
+    if (family[row] !== key.family) return false;
+    return ((high[row]! ^ key.high) & highOfNetwork) === 0 && ((low[row]! ^ key.low) & networkOf) === 0;
+  }
+
+  #queueOf(own: number, key: ModuleKey): QueueCensus {
+    const { owner, stage, order } = this.#columns;
+    const address = this.#addressOf(own);
+    const used = this.#used[0]!;
+    const isWaiting = stage[own] === STAGE.WAITING;
+    let [placed, waiting, ahead, queued, queuedOfAddress, queuedOfNetwork] = [0, 0, 0, 0, 0, 0];
+    for (let row = 0; row < used; row++) {
+      if (owner[row] === 0) continue;
+      if (stage[row] === STAGE.WAITING) {
+        queued++;
+        if (address !== null && this.#isOfAddress(row, address)) queuedOfAddress++;
+        if (address !== null && this.#isOfNetwork(row, address)) queuedOfNetwork++;
+        if (!this.#isIn(row, key)) continue;
+        waiting++;
+        if (!isWaiting || ((order[row]! - order[own]!) | 0) < 0) ahead++;
+      } else if (this.#hasPlace(row) && this.#isIn(row, key)) placed++;
+    }
+    return { placed, waiting, ahead, queued, queuedOfAddress, queuedOfNetwork };
+  }
+
+  /** Null for a connection that is exempt from the caps of addresses. */
+  #addressOf(row: number): AddressKey | null {
+    const { family, high, low } = this.#columns;
+    if (family[row] === 0) return null;
+    return { family: family[row] as AddressKey['family'], high: high[row]!, low: low[row]! };
+  }
+
+  #hasPlace(row: number): boolean {
+    const stage = this.#columns.stage[row];
+    return stage === STAGE.IN_MODULE || stage === STAGE.PLACED;
+  }
+
+  #isIn(row: number, key: ModuleKey): boolean {
+    const { moduleHigh, moduleLow } = this.#columns;
+    return moduleHigh[row] === key.high && moduleLow[row] === key.low;
+  }
+
   #countIn(key: ModuleKey): number {
-    const { owner, stage, moduleHigh, moduleLow } = this.#columns;
+    const { owner } = this.#columns;
     const used = this.#used[0]!;
     let count = 0;
     for (let row = 0; row < used; row++) {
-      const isIn = owner[row] !== 0 && stage[row] === STAGE.IN_MODULE;
-      if (isIn && moduleHigh[row] === key.high && moduleLow[row] === key.low) count++;
+      if (owner[row] !== 0 && this.#hasPlace(row) && this.#isIn(row, key)) count++;
     }
     return count;
   }

@@ -50,7 +50,17 @@ export const METRICS: readonly MetricRow[] = [
     name: `${PREFIX}sessions_active`,
     type: 'gauge',
     help: 'Running sessions by module.',
-    samples: ({ snapshot, facts }) => activeSessions(snapshot, facts.modules),
+    samples: ({ snapshot, facts }) => sessionsBy(snapshot.live, facts.modules),
+  },
+  {
+    name: `${PREFIX}sessions_queued`,
+    type: 'gauge',
+    help: 'The part of the running sessions that waits for a place in its module.',
+    samples: ({ snapshot, facts }) =>
+      sessionsBy(
+        snapshot.live.filter(({ isQueued }) => isQueued),
+        facts.modules,
+      ),
   },
   {
     name: `${PREFIX}connections_refused_total`,
@@ -91,7 +101,7 @@ export const METRICS: readonly MetricRow[] = [
   {
     name: `${PREFIX}state`,
     type: 'gauge',
-    help: 'What parts of the daemon hold now: bytes of the shared file lists and of the sums for -c, clients in queues.',
+    help: 'What parts of the daemon hold now: bytes of the shared file lists and of the sums for -c.',
     samples: ({ snapshot }) => snapshot.gauges.map(({ name, value }) => [{ of: name }, value]),
   },
   {
@@ -222,7 +232,7 @@ function bucketValues(phase: string, { counts, sumSec, count }: Histogram) {
   ];
 }
 
-function activeSessions({ live }: LoopSnapshot, modules: readonly { readonly name: string }[]): Sample[] {
+function sessionsBy(live: LoopSnapshot['live'], modules: readonly { readonly name: string }[]): Sample[] {
   const counts = new Map(['', ...modules.map(({ name }) => name)].map((name) => [name, 0]));
   for (const { module } of live) counts.set(module ?? '', (counts.get(module ?? '') ?? 0) + 1);
   return [...counts].map(([module, count]) => [{ module }, count]);

@@ -21,6 +21,8 @@ export interface SessionRecord {
   /** Bytes in the files that were listed; null before the list. */
   totalSize: number | null;
   seconds: number;
+  /** The part of them that was spent in the queue of the module; null when there was a place at once. */
+  queueSeconds: number | null;
   /** `ok`, or the code of the error that ended it (errors.ts). */
   outcome: string;
   /** rsync exit code that the client should have ended with. */
@@ -32,7 +34,10 @@ export interface SessionRecord {
 /** Writes the one line of a finished session, at level info; fields that are null are left out. */
 export function logSessionEnd(logger: Logger, record: SessionRecord): void {
   const fields = Object.fromEntries(Object.entries(record).filter(([, value]) => value !== null));
-  logger.info({ ...fields, seconds: Math.round(record.seconds * 1000) / 1000 }, 'session ended');
+  const toMs = (seconds: number): number => Math.round(seconds * 1000) / 1000;
+  const { seconds, queueSeconds } = record;
+  const queued = queueSeconds === null ? {} : { queueSeconds: toMs(queueSeconds) };
+  logger.info({ ...fields, seconds: toMs(seconds), ...queued }, 'session ended');
 }
 
 /** Cells of the shared state: when the second began, lines in it, lines held back since one was told of, and since the start. */

@@ -28,6 +28,8 @@ export interface SessionView {
   readonly record: Readonly<SessionRecord>;
   /** What it is doing, as in watchdog.ts: "the transfer". */
   readonly phase: string;
+  /** Clients ahead of it in the queue of its module; null when it waits for no place. */
+  readonly ahead: number | null;
   readonly seconds: number;
   readonly bytesSent: number;
   readonly bytesReceived: number;
@@ -154,15 +156,16 @@ export class SessionRegistry {
   }
 
   #liveData(entry: Entry, now: number): LiveSessionData {
-    const { record, phase, seconds, bytesSent, bytesReceived, progress } = entry.session.view();
+    const { record, seconds, bytesSent, bytesReceived, progress, ...stage } = entry.session.view();
     measure(entry, now, bytesSent, progress?.passedBytes ?? 0);
     const leftBytes = progress === null ? 0 : progress.listedBytes - progress.passedBytes;
     const isForeseeable = progress?.isListComplete === true && entry.passingRate > 0 && leftBytes > 0;
     const { peer, port, module, user, files } = record;
     return {
       id: entry.id,
-      ...{ peer, port, module, user, phase: phaseText(phase, progress), seconds, files, bytesSent, bytesReceived },
+      ...{ peer, port, module, user, phase: phaseText(stage, progress), seconds, files, bytesSent, bytesReceived },
       bytesPerSecond: entry.rate,
+      isQueued: stage.ahead !== null,
       etaSec: isForeseeable ? leftBytes / entry.passingRate : null,
       progress,
     };
@@ -170,7 +173,8 @@ export class SessionRegistry {
 }
 
 /** Listing is a part of the transfer, but not for somebody who waits for its first byte. */
-function phaseText(phase: string, progress: ProgressView | null): string {
+function phaseText({ phase, ahead }: Pick<SessionView, 'phase' | 'ahead'>, progress: ProgressView | null): string {
+  if (ahead !== null) return `queue, ${ahead} ahead`;
   const isListing = progress !== null && progress.file === null && !progress.isListComplete;
   return isListing ? 'file list' : phase.replace(/^the /, '');
 }

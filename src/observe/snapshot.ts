@@ -16,6 +16,8 @@ export interface LiveSessionData {
   readonly files: number;
   readonly bytesSent: number;
   readonly bytesReceived: number;
+  /** It waits for a place in its module. */
+  readonly isQueued: boolean;
   /** Of the last seconds. */
   readonly bytesPerSecond: number;
   /** Null when it cannot be foreseen. */

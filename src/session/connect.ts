@@ -16,6 +16,7 @@ import { readArguments } from './arguments.ts';
 import { authenticate } from './auth.ts';
 import { exchangeGreeting, moduleListing, readModuleRequest } from './greeting.ts';
 import type { TextSink } from './line-source.ts';
+import { type WaitingRoom, waitForPlace } from './queue.ts';
 import { accessDenied, chdirFailed, tooManyConnections, unknownModule } from './refusals.ts';
 import type { ServedModule } from './served-module.ts';
 
@@ -33,6 +34,9 @@ export interface ConnectContext {
   /** Filled in as things become known. */
   readonly record: SessionRecord;
   readonly onLogin?: LoginJudge;
+  /** Told while the client waits for a place: how many are ahead; null when that is over. */
+  readonly onQueue: (ahead: number | null) => void;
+  readonly waitingRoom?: WaitingRoom;
 }
 
 /**
@@ -77,13 +81,16 @@ export async function requestModule(
     return null;
   }
   const module = findModule(request.name, context);
-  if (!context.ticket.enterModule(module.name, module.maxConnections)) throw tooManyConnections(module.maxConnections);
+  const { name, maxConnections: max, queue } = module;
+  if (!context.ticket.enterModule(name, { max, queue: queue.places })) throw tooManyConnections(max);
   if (module.authentication !== null) {
     watchdog.enter({ name: 'the login', totalMs: limits.authMs, totalLimit: 'authMs', idleMs: 0 });
     const { authentication } = module;
     record.user = await authenticate(reader, sink, { moduleText: module.name, authentication, greeting, md4, limits });
     if (context.onLogin?.(record) === false) throw tooManyConnections(1);
   }
+  // SECURITY: behind the login, so that whoever waits may come in, and no answer to a challenge is kept meanwhile.
+  if (queue.places > 0) await waitForPlace(reader, sink, { ...context, module });
   const rootFd = openRoot(module, limits);
   sink.writeText(OK_LINE);
   return { module, protocol: greeting.protocol, rootFd };

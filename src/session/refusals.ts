@@ -33,9 +33,21 @@ export function accessDenied(moduleText: string, addressText: string): AccessErr
   return refusal('address not allowed', tell, 'access:denied');
 }
 
-export function tooManyConnections(max: number): AccessError {
+/** @param message for the log, where more is known than that the module is full. */
+export function tooManyConnections(max: number, message = 'module is full'): AccessError {
   const tell = `max connections (${max}) reached -- try again later`;
-  return refusal('module is full', tell, 'access:max-connections');
+  return refusal(message, tell, 'access:max-connections');
+}
+
+/** A client waits in a queue, and the daemon is about to end. */
+export function stoppingSoon(): AccessError {
+  return refusal('the daemon stops', 'the server is stopping -- try again later', 'access:stopping');
+}
+
+/** A client waits in a queue, and the configuration that it came under holds no longer. */
+export function configurationChanged(): AccessError {
+  const tell = 'the configuration of the server has changed -- try again';
+  return refusal('the configuration has changed', tell, 'access:reload');
 }
 
 /** @param reason for the log; the client never learns which part of a login was wrong. */

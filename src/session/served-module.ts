@@ -21,6 +21,8 @@ export interface ServedModule {
   readonly authentication: ModuleAuthentication | null;
   /** 0 is unlimited. */
   readonly maxConnections: number;
+  /** How many may wait for one of these places, 0: none, and how long. */
+  readonly queue: { readonly places: number; readonly timeoutMs: number };
   /** `bandwidth_limit`, of the module and of the daemon, where they are set. */
   readonly rateLimits: readonly RateLimit[];
   /** At least 1. */

@@ -26,6 +26,7 @@ import type { AdmissionTicket } from './admission-ticket.ts';
 import { type LoginJudge, receiveOptions, requestModule } from './connect.ts';
 import { overload, type Sheddable } from './overload.ts';
 import { type Agreement, exchangePreamble } from './preamble.ts';
+import type { WaitingRoom } from './queue.ts';
 import { tooManyConnections } from './refusals.ts';
 import type { ServedModule } from './served-module.ts';
 import { runTransfer, transferExit } from './transfer-phase.ts';
@@ -45,6 +46,8 @@ export interface Daemon {
   readonly listCache?: ListCache;
   /** Likewise, for `-c`. */
   readonly digestCache?: DigestCache;
+  /** Who waits for a place in a module; absent where there is one session only. */
+  readonly waitingRoom?: WaitingRoom;
   /** Absent where every client that may log in is let in. */
   readonly onLogin?: LoginJudge;
   /** Called with what became of each session, when its connection is closed. */
@@ -86,6 +89,8 @@ class Session implements LiveSession, Sheddable {
   #stage: Stage = 'text';
   #protocol = 0;
   #progress: TransferProgress | null = null;
+  /** Clients ahead of this one in the queue of its module; null when it waits for no place. */
+  #ahead: number | null = null;
 
   /** @param isOnly the client waits for the end of our process before it closes its side. */
   constructor(inner: Transport, daemon: Daemon, ticket: AdmissionTicket, isOnly = false) {
@@ -146,6 +151,9 @@ class Session implements LiveSession, Sheddable {
       ticket: this.#ticket,
       watchdog: this.#watchdog,
       record: this.#record,
+      onQueue: (ahead) => {
+        this.#ahead = ahead;
+      },
     });
     if (text === null) return;
     this.#stage = 'arguments';
@@ -282,6 +290,7 @@ class Session implements LiveSession, Sheddable {
     return {
       record: this.#record,
       phase: this.#watchdog.phaseName,
+      ahead: this.#ahead,
       seconds: (performance.now() - this.#startedMs) / 1000,
       bytesSent: this.#writer.bytesWritten,
       bytesReceived: this.#reader.bytesRead,
@@ -326,6 +335,7 @@ export function emptyRecord(peer: string, port: number): SessionRecord {
     bytesReceived: 0,
     totalSize: null,
     seconds: 0,
+    queueSeconds: null,
     outcome: 'ok',
     exit: EXIT.OK,
     detail: null,

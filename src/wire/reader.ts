@@ -172,6 +172,26 @@ export class ByteReader {
     return chunk !== null;
   }
 
+  /**
+   * Waits for something else than the peer, which has nothing to say meanwhile; what it says is kept for the next read.
+   * @throws PeerGone at the end of the stream, ProtocolError of `limit` when more than `max` bytes are kept, what `until` throws.
+   */
+  async idleUntil<T>(until: Promise<T>, max: number, field: string, limit: LimitName): Promise<T> {
+    const awaited = until.then((value) => ({ value }));
+    for (;;) {
+      if (this.#aborted !== null) throw this.#aborted;
+      if (this.available > max) throw new ProtocolError(`too many bytes while ${field}`, { limit });
+      this.#beforeWait();
+      this.#pending ??= this.#source.read();
+      const heard = this.#pending.then((chunk) => ({ chunk }));
+      const first = await this.#abortable(Promise.race([awaited, heard]));
+      if ('value' in first) return first.value;
+      this.#pending = null;
+      if (first.chunk === null) throw new PeerGone(`connection closed while ${field}`);
+      this.#append(first.chunk);
+    }
+  }
+
   /** Drops everything that comes, also after an abort. @returns false when that was more than `maxBytes`, before the end of the stream. */
   async discard(maxBytes: number): Promise<boolean> {
     let dropped = this.available;
@@ -216,14 +236,19 @@ export class ByteReader {
     if (this.#aborted !== null) throw this.#aborted;
     this.#beforeWait();
     this.#pending ??= this.#source.read();
-    const pending = this.#pending;
-    const chunk = await new Promise<Buffer | null>((resolve, reject) => {
-      this.#rejectWait = reject;
-      pending.then(resolve, reject);
-    });
-    this.#rejectWait = null;
+    const chunk = await this.#abortable(this.#pending);
     this.#pending = null;
     return chunk;
+  }
+
+  /** Waits for `wanted` or for `abort`. */
+  async #abortable<T>(wanted: Promise<T>): Promise<T> {
+    const result = await new Promise<T>((resolve, reject) => {
+      this.#rejectWait = reject;
+      wanted.then(resolve, reject);
+    });
+    this.#rejectWait = null;
+    return result;
   }
 
   #append(chunk: Buffer): void {

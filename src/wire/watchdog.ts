@@ -50,7 +50,8 @@ export class Watchdog {
   #phase: PhaseClock = { name: 'start', totalMs: 0, idleMs: 0 };
   #phaseStartedMs = performance.now();
   /** Something that must have come by then, however many phases it takes. */
-  #expected: { readonly name: string; readonly byMs: number; readonly limit: LimitName } | null = null;
+  #expected: { readonly name: string; readonly ms: number; readonly byMs: number; readonly limit: LimitName } | null =
+    null;
   #lastProgressMs = performance.now();
   #lastTakenMs = performance.now();
   #lastWriteMs = performance.now();
@@ -95,7 +96,17 @@ export class Watchdog {
 
   /** Starts a deadline that runs across phases, until `arrived` (B-12). */
   expectWithin(name: string, ms: number, limit: LimitName): void {
-    this.#expected = { name, byMs: performance.now() + ms, limit };
+    this.#expected = { name, ms, byMs: performance.now() + ms, limit };
+  }
+
+  /** Stops that deadline: the client waits for us. */
+  pauseExpected(): void {
+    if (this.#expected !== null) this.#expected = { ...this.#expected, byMs: Number.POSITIVE_INFINITY };
+  }
+
+  /** Starts it again, with all its time. */
+  restartExpected(): void {
+    if (this.#expected !== null) this.expectWithin(this.#expected.name, this.#expected.ms, this.#expected.limit);
   }
 
   /** What was expected is there. */

@@ -59,6 +59,7 @@ export async function sessionPlayer(dir: string): Promise<PlaySession> {
     };
     const ticket: AdmissionTicket = {
       ...{ client: '', argumentsComplete: () => true, enterModule: () => true, release: () => {} },
+      ...{ queueUp: () => null, queueMoved: async () => {}, leaveQueue: () => {} },
       readInTurn: (read) => read(),
     };
     await runSession(new FakeTransport([bytes]), daemon, ticket);

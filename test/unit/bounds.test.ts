@@ -80,6 +80,19 @@ const connections =
     });
   };
 
+/** Clients from addresses that `address` names, behind one that has the only place of a module. */
+const waiters =
+  (address: (index: number) => string): Use =>
+  (count, limits) => {
+    const wide = { connections: 1000, handshakes: 1000, connectionsPerAddress: 1000, connectionsPerNetwork: 1000 };
+    const admission = new Admission({ ...limits, ...wide }, () => 0.999_999);
+    times(count + 1, (index) => {
+      const ticket = admission.admit({ address: index === 0 ? '' : address(index), port: 1 });
+      if (ticket instanceof AdmissionRefusal) throw new Error(ticket.cap);
+      if (ticket.enterModule('pub', { max: 1, queue: 1000 })) ticket.queueUp();
+    });
+  };
+
 const sumsOf =
   (head: (count: number) => { count: number; blockLength?: number; strongLength?: number }): Use =>
   (count, limits) =>
@@ -194,6 +207,9 @@ const USES: Partial<Readonly<Record<LimitName, Use>>> = {
   handshakes: connections(() => '', false),
   connectionsPerAddress: connections(() => '192.0.2.1'),
   connectionsPerNetwork: connections((index) => `192.0.2.${index}`),
+  queued: waiters(() => ''),
+  queuedPerAddress: (count, limits) => waiters(() => '192.0.2.1')(count, { ...limits, queuedPerNetwork: 1000 }),
+  queuedPerNetwork: waiters((index) => `192.0.2.${index}`),
   proxyHeadersWaiting: headless,
   globMs: slowGlobs,
   xattrValueBytes: xattrValue,

@@ -151,14 +151,8 @@ describe('dont_namespace', () => {
   });
 });
 
-describe('keys of later issues', () => {
-  it.each([[moduleText('queue = 5'), 'module[0].queue']])('are refused, not ignored: %j', (text, path) => {
-    const problem = refusal(() => load(text));
-    expect(problem).toContain('is not supported by this build yet');
-    expect(problem).toContain(` ${path}: `);
-  });
-
-  it('are checked even so', () => {
+describe('keys', () => {
+  it('are checked in each section', () => {
     expect(refusal(() => load('workers = 99'))).toContain('expected a whole number from 0 to 8');
     expect(refusal(() => load('[[listener]]\nauthorized_ssh = { adress = ":1" }'))).toContain(
       'listener[0].authorized_ssh.adress: unknown key; the nearest known key is address',
@@ -173,6 +167,23 @@ describe('keys of later issues', () => {
     const listener = '[[listener]]\nrsyncd = ":873"\nproxy_protocol = false\nproxy_trusted = []\n';
     const module = 'queue = 0\nfile_list_cache = "0"\ngeneration_file = ""\nlog_sample = 1.0';
     expect(load(global + listener + moduleText(module)).modules).toHaveLength(1);
+  });
+});
+
+describe('queue', () => {
+  it('is for modules with a number of places', () => {
+    expect(load(moduleText('max_connections = 2\nqueue = 5\nqueue_timeout = "1m"')).modules[0]?.queue).toEqual({
+      ...{ places: 5, timeoutSec: 60 },
+    });
+    expect(load(moduleText()).modules[0]?.queue).toEqual({ places: 0, timeoutSec: 600 });
+    expect(refusal(() => load(moduleText('queue = 5')))).toContain(' module[0].queue: needs max_connections as well');
+  });
+
+  it('that is longer than all queues together may be is warned of', () => {
+    expect(load(moduleText('max_connections = 2\nqueue = 129')).warnings).toEqual([
+      'module m: queue = 129, but limits.queued lets only 128 wait in all queues',
+    ]);
+    expect(load(`[limits]\nqueued = 129\n${moduleText('max_connections = 2\nqueue = 129')}`).warnings).toHaveLength(1);
   });
 });
 

@@ -26,6 +26,7 @@ describe('a module', () => {
       ignoreNonreadable: false,
       mungeSymlinks: false,
       outgoingChmod: null,
+      queue: { places: 0, timeoutSec: 600 },
       refuseOptions: [],
       openNoatime: false,
       xattrs: false,

@@ -13,6 +13,7 @@ const GREETING = Buffer.from('@RSYNCD: 32.0 sha512 sha256 sha1 md5 md4\n');
 const WIDE = {
   ...{ connections: 1000, handshakes: 1000, connectionsPerAddress: 1000, connectionsPerNetwork: 1000 },
   ...{ digestReaders: 1000, digestReadersPerAddress: 1000 },
+  ...{ queued: 1000, queuedPerAddress: 1000, queuedPerNetwork: 1000 },
 };
 
 function admission(limits: Partial<typeof WIDE>, random = () => 0): Admission {
@@ -145,7 +146,7 @@ describe('handshakes', () => {
 describe('modules', () => {
   /** Whether a client that sends its arguments at once gets a place. */
   const enter = (client: AdmissionTicket, name: string, max: number): boolean =>
-    client.enterModule(name, max) && client.argumentsComplete();
+    client.enterModule(name, { max, queue: 0 }) && client.argumentsComplete();
 
   it('take N clients and refuse N + 1 until one leaves', () => {
     const caps = admission({});
@@ -168,7 +169,7 @@ describe('modules', () => {
   it('give no place away before the arguments are complete', () => {
     const caps = admission({});
     const [stalled, quick] = [ticket(caps), ticket(caps)];
-    expect(stalled.enterModule('pub', 1)).toBe(true);
+    expect(stalled.enterModule('pub', { max: 1, queue: 0 })).toBe(true);
     expect(caps.connectionsIn('pub')).toBe(0);
     expect(enter(quick, 'pub', 1)).toBe(true);
     expect(stalled.argumentsComplete()).toBe(false);
@@ -181,8 +182,95 @@ describe('modules', () => {
   it('cannot be entered twice by one ticket', () => {
     const caps = admission({});
     const first = ticket(caps);
-    first.enterModule('a', 0);
-    expect(() => first.enterModule('b', 0)).toThrow('a ticket enters one module');
+    first.enterModule('a', { max: 0, queue: 0 });
+    expect(() => first.enterModule('b', { max: 0, queue: 0 })).toThrow('a ticket enters one module');
+  });
+});
+
+describe('queues', () => {
+  const PLACES = { max: 1, queue: 3 };
+  /** A client that has come as far as the queue, and what it is told there. */
+  const arrive = (caps: Admission, address = '192.0.2.1', name = 'pub') => {
+    const client = ticket(caps, address);
+    return { client, told: client.enterModule(name, PLACES) && client.queueUp() };
+  };
+
+  it('let nobody wait while there are places, and give them away before the arguments', () => {
+    const caps = admission({});
+    expect(arrive(caps).told).toBe(null);
+    expect(caps.connectionsIn('pub')).toBe(1);
+    expect(arrive(caps).told).toEqual({ ahead: 0, waiting: 1 });
+    expect(arrive(caps, '192.0.2.1', 'other').told).toBe(null);
+  });
+
+  it('are served in the order of arrival, whatever order they look in', () => {
+    const caps = admission({});
+    const [first, second, third, fourth] = [arrive(caps), arrive(caps), arrive(caps), arrive(caps)];
+    expect([second.told, third.told, fourth.told]).toEqual([0, 1, 2].map((ahead) => ({ ahead, waiting: ahead + 1 })));
+    first.client.release();
+    expect(fourth.client.queueUp()).toEqual({ ahead: 2, waiting: 3 });
+    expect(third.client.queueUp()).toEqual({ ahead: 1, waiting: 3 });
+    expect(second.client.queueUp()).toBe(null);
+    expect(second.client.argumentsComplete()).toBe(true);
+    expect(third.client.queueUp()).toEqual({ ahead: 0, waiting: 2 });
+  });
+
+  it('are not overtaken by somebody who comes while a place is free', () => {
+    const caps = admission({});
+    const [first, second] = [arrive(caps), arrive(caps)];
+    first.client.release();
+    expect(arrive(caps).told).toEqual({ ahead: 1, waiting: 2 });
+    expect(second.client.queueUp()).toBe(null);
+  });
+
+  it('close ranks behind somebody who leaves, and give back a place that is not wanted', () => {
+    const caps = admission({});
+    const [first, second, third] = [arrive(caps), arrive(caps), arrive(caps)];
+    second.client.leaveQueue();
+    expect(third.client.queueUp()).toEqual({ ahead: 0, waiting: 1 });
+    first.client.release();
+    expect(third.client.queueUp()).toBe(null);
+    third.client.leaveQueue();
+    expect(caps.connectionsIn('pub')).toBe(0);
+  });
+
+  it('refuse those beyond their length, before the login and behind it', () => {
+    const caps = admission({});
+    const late = ticket(caps);
+    expect(late.enterModule('pub', PLACES)).toBe(true);
+    for (let index = 0; index < 4; index++) expect(arrive(caps).told).not.toBe(false);
+    expect(ticket(caps).enterModule('pub', PLACES)).toBe(false);
+    expect(late.queueUp()).toBe(false);
+  });
+
+  it('take no handshake away from others', () => {
+    const caps = admission({});
+    const [first] = [arrive(caps), arrive(caps), arrive(caps)];
+    first.client.argumentsComplete();
+    expect(caps.handshakes).toBe(0);
+  });
+
+  it('wake up whoever waits, and only when something has moved', async () => {
+    const caps = admission({});
+    const [first, second] = [arrive(caps), arrive(caps)];
+    let isAwake = false;
+    const awake = second.client.queueMoved(3_600_000).then(() => {
+      isAwake = true;
+    });
+    arrive(caps);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(isAwake).toBe(false);
+    first.client.release();
+    await awake;
+  });
+
+  it('lose the clients of a worker that died', () => {
+    const area = { memory: new SharedArrayBuffer(Admission.BYTES) };
+    const [one, other] = [0, 1].map((worker) => new Admission(WIDE, () => 0, { ...area, worker }));
+    const [first, second, third] = [arrive(one!), arrive(one!), arrive(other!)];
+    expect([first.told, second.told, third.told]).toEqual([null, { ahead: 0, waiting: 1 }, { ahead: 1, waiting: 2 }]);
+    expect(other!.forget(0)).toBe(2);
+    expect(third.client.queueUp()).toBe(null);
   });
 });
 

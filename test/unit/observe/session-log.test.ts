@@ -34,6 +34,7 @@ const RECORD: SessionRecord = {
   bytesReceived: 200,
   totalSize: null,
   seconds: 1.23456,
+  queueSeconds: null,
   outcome: 'ok',
   exit: 0,
   detail: null,

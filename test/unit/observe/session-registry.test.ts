@@ -6,13 +6,13 @@ import { Throughput } from '../../../src/observe/throughput.ts';
 
 const RECORD = {
   ...{ peer: '192.0.2.1', port: 1, module: 'pub', user: null, protocol: 32, files: 1, bytesSent: 0, bytesReceived: 0 },
-  ...{ seconds: 1, totalSize: 0, outcome: 'ok', exit: 0, detail: null },
+  ...{ seconds: 1, queueSeconds: null, totalSize: 0, outcome: 'ok', exit: 0, detail: null },
 };
 const PROGRESS = { entries: 2, listedBytes: 4000, passedBytes: 0, isListComplete: true, listMs: 5, file: 'a' };
 
 class Played implements LiveSession {
   now: SessionView = {
-    ...{ record: RECORD, phase: 'the transfer', seconds: 1, bytesSent: 0, bytesReceived: 0 },
+    ...{ record: RECORD, phase: 'the transfer', ahead: null, seconds: 1, bytesSent: 0, bytesReceived: 0 },
     progress: PROGRESS,
   };
   view(): SessionView {

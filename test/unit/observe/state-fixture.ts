@@ -6,6 +6,7 @@ import type { LiveSessionData } from '../../../src/observe/snapshot.ts';
 export const LIVE: LiveSessionData = {
   ...{ id: 1, peer: '192.0.2.7', port: 40_000, module: 'pub', user: 'alice', phase: 'transfer', seconds: 75 },
   ...{ files: 3, bytesSent: 5_242_880, bytesReceived: 100, bytesPerSecond: 1_048_576, etaSec: 5 },
+  isQueued: false,
   progress: {
     ...{ entries: 1234, listedBytes: 10_485_760, passedBytes: 5_242_880, isListComplete: true, listMs: 5 },
     file: 'dir/file',
