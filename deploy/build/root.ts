@@ -1,12 +1,11 @@
 /**
- * `npm run build:root [-- DIRECTORY]`: the minimal root, dist/root: Node, the libraries that it needs, the bundle, the native file
- * of lz4-napi, licences and the bill of materials. No shell, no link, no writable path. Three things use it: RootDirectory=
+ * `npm run build:root [-- DIRECTORY]`: the minimal root, dist/root: Node, the libraries that it needs, the bundle, licences and
+ * the bill of materials. No shell, no link, no writable path. Three things use it: RootDirectory=
  * of the unit, the container image, and the target of pivot_root.
  */
 
 import { execFileSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import { readdirSync, readFileSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { BUNDLE_NAME, DIST, makeBundle, PROJECT } from './bundle.ts';
 import { type Library, librariesOf } from './libraries.ts';
@@ -19,9 +18,6 @@ const LICENCES = 'usr/share/licenses';
 
 /** Mount points: what systemd, a container runtime or we ourselves put there, the modules of an image included. */
 const MOUNT_POINTS = ['dev', 'etc', 'modules', 'proc', 'root', 'run', 'sys', 'tmp', 'var/tmp'];
-
-/** The optional package with a native file; the root has lz4 where the build machine has it. */
-const LZ4 = 'lz4-napi';
 
 interface PackageJson {
   readonly name: string;
@@ -81,28 +77,6 @@ function npmComponent({ name, version, license }: PackageJson): Component {
   return { type: 'library', name, version, purl, ...(license === undefined ? {} : { licence: license }) };
 }
 
-/**
- * lz4-napi without its loader, which looks for the platform's file by reading /usr/bin/ldd and starting programs: here
- * the file is known.
- */
-function addLz4(files: Files): { binaries: string[]; components: Component[] } {
-  const platform = `node_modules/@antoniomuso/lz4-napi-linux-${process.arch}-gnu`;
-  if (!existsSync(join(PROJECT, platform))) return { binaries: [], components: [] };
-  const nodeFile = createRequire(import.meta.url).resolve(join(PROJECT, platform));
-  const { name, version, license = 'MIT' } = packageOf(`node_modules/${LZ4}`);
-  const place = `${APPLICATION}/node_modules/${LZ4}`;
-  const native = plain(readFileSync(nodeFile));
-  files.set(`${place}/package.json`, plain(`${JSON.stringify({ name, version, license, main: 'index.js' })}\n`));
-  files.set(
-    `${place}/index.js`,
-    plain(`const native = require('./lz4.node');\nexports.compressSync = native.compressSync;\n`),
-  );
-  files.set(`${place}/lz4.node`, native);
-  addLicences(files, `node_modules/${LZ4}`, LZ4);
-  const component = { ...npmComponent({ name, version, license }), files: { [`/${place}/lz4.node`]: native.bytes } };
-  return { binaries: [nodeFile], components: [component] };
-}
-
 function addLibraries(files: Files, libraries: readonly Library[]): Component[] {
   const byPackage = Map.groupBy(libraries, (library) => library.package);
   return [...byPackage]
@@ -128,12 +102,10 @@ export async function buildRoot(top: string): Promise<void> {
   files.set(`${APPLICATION}/${BUNDLE_NAME}`, plain(bundle.text));
   addLicences(files, '.', ours.name);
   const node = addNode(files);
-  const lz4 = addLz4(files);
   const components = [
     node.component,
     ...addBundled(files, bundle.packages),
-    ...lz4.components,
-    ...addLibraries(files, librariesOf([node.binary, ...lz4.binaries])),
+    ...addLibraries(files, librariesOf([node.binary])),
   ];
   const product: Component = {
     ...npmComponent(ours),

@@ -21,7 +21,7 @@ import {
   v128,
   type WasmFunction,
   when,
-} from './assembler.ts';
+} from '../assembler.ts';
 
 export const SECRET_AT = 64;
 export const SECRET_BYTES = 192;

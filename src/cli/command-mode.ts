@@ -8,7 +8,7 @@
 import { loadChecksums } from '../checksum/pool.ts';
 import type { CompressionTools } from '../compress/choose.ts';
 import { Limiter } from '../compress/limiter.ts';
-import { loadLz4 } from '../compress/lz4.ts';
+import { lz4BlockFunction } from '../compress/lz4.ts';
 import { Bug } from '../errors.ts';
 import { DaemonFilter, type DaemonFilterRules } from '../filter/daemon.ts';
 import type { ModuleListing } from '../flist/context.ts';
@@ -65,7 +65,7 @@ export async function serveShell(
       rootFd,
       limits,
       listing: userListing(limits),
-      compression: await compressionTools(limits),
+      compression: compressionTools(limits),
       loadXattrs: loadXattrCalls,
       complain,
     });
@@ -105,7 +105,7 @@ export async function runShellDaemon(
   const logger = createLogger({ level: 'error', isTerminal: true });
   const ticket = new Admission(limits).admit(transport.peer);
   if (ticket instanceof AdmissionRefusal) throw new Bug('no place for the only session');
-  const compression = await compressionTools(limits);
+  const compression = compressionTools(limits);
   const logBudget = new LogBudget(limits);
   const transferLog = new TransferLog(limits);
   const daemon = {
@@ -123,8 +123,8 @@ export async function runShellDaemon(
   return exit;
 }
 
-async function compressionTools(limits: Limits): Promise<CompressionTools> {
-  return { limiter: new Limiter(limits.compressionJobs), lz4: await loadLz4() };
+function compressionTools(limits: Limits): CompressionTools {
+  return { limiter: new Limiter(limits.compressionJobs), lz4: lz4BlockFunction() };
 }
 
 function complain(text: string): void {

@@ -1,7 +1,7 @@
 /** The main thread serves, and there is no other: `workers = 1`. */
 
 import { loadChecksums } from '../checksum/pool.ts';
-import { loadLz4 } from '../compress/lz4.ts';
+import { lz4BlockFunction } from '../compress/lz4.ts';
 import type { Config } from '../config/config.ts';
 import type { LogBudget } from '../observe/session-log.ts';
 import type { LoopSnapshot } from '../observe/snapshot.ts';
@@ -50,7 +50,7 @@ export class MainThread implements Workers {
   }
 
   async apply(config: Config, tables: HostTables): Promise<void> {
-    this.#serving.apply(config, { ...tables, lz4: await loadLz4() });
+    this.#serving.apply(config, { ...tables, lz4: lz4BlockFunction() });
   }
 
   /** Connections ask the ring itself. */

@@ -8,7 +8,7 @@
 import { randomBytes } from 'node:crypto';
 import { loadChecksums } from '../checksum/pool.ts';
 import { Limiter } from '../compress/limiter.ts';
-import { loadLz4 } from '../compress/lz4.ts';
+import { lz4BlockFunction } from '../compress/lz4.ts';
 import type { Config, LoadContext, ModuleAuth, ModuleConfig } from '../config/config.ts';
 import type { Limits } from '../limits.ts';
 import { type Listener, listenFd, listenTcp, listenUnix, type OnConnection } from '../listener/tcp.ts';
@@ -101,7 +101,7 @@ async function onceDaemon(config: Config, logger: RootLogger): Promise<Daemon> {
     modules: servedModules(config, await loadHostTables(config)),
     limits,
     motd,
-    compression: { limiter: new Limiter(limits.compressionJobs), lz4: await loadLz4() },
+    compression: { limiter: new Limiter(limits.compressionJobs), lz4: lz4BlockFunction() },
     logger,
     logBudget: new LogBudget(limits),
     registry: new SessionRegistry(),

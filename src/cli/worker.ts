@@ -2,7 +2,7 @@
 
 import { parentPort, workerData } from 'node:worker_threads';
 import { loadChecksums } from '../checksum/pool.ts';
-import { loadLz4 } from '../compress/lz4.ts';
+import { lz4BlockFunction } from '../compress/lz4.ts';
 import { type PackedConfig, unpackConfig } from '../config/portable.ts';
 import { Bug } from '../errors.ts';
 import type { IdNames } from '../flist/ids.ts';
@@ -106,7 +106,7 @@ async function apply(serving: Serving, { config: packed, idNames, rates, linkles
   const tables: Tables = {
     idNames: { users: asBuffers(idNames.users), groups: asBuffers(idNames.groups) },
     xattrs: config.modules.some(({ xattrs }) => xattrs) ? await loadXattrCalls() : null,
-    lz4: await loadLz4(),
+    lz4: lz4BlockFunction(),
     rates,
     linkless,
   };

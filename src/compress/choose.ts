@@ -18,7 +18,7 @@ export interface Compression {
 /** What all sessions share. */
 export interface CompressionTools {
   readonly limiter: Limiter;
-  /** Result of `loadLz4`. */
+  /** Result of `lz4BlockFunction`. */
   readonly lz4: Lz4BlockFunction | null;
 }
 
@@ -73,7 +73,7 @@ export function resolveCompression(name: CompressionName, level: number | null):
   }
 }
 
-/** @throws UsageError (code 4) for a format whose library we do not have. */
+/** @throws UsageError (code 4) for lz4 where we do not have it. */
 export function requireLibrary(compression: Compression | null, { lz4 }: Pick<CompressionTools, 'lz4'>): void {
   if (compression?.name === 'lz4' && lz4 === null) throw new UsageError('unknown compress name: lz4\n');
 }
@@ -84,7 +84,7 @@ function clamp(value: number, min: number, max: number): number {
 
 /**
  * Makes the compressor of a session; `release` it when the session ends.
- * @throws Bug for lz4 without its library, which is refused earlier.
+ * @throws Bug for lz4 where we do not have it, which is refused earlier.
  */
 export function createCompressor(
   { name, level }: Compression,

@@ -2,38 +2,57 @@
 
 import { Bug } from '../errors.ts';
 import { MAX_RECORD, type RecordSink, type TokenCompressor } from './compressor.ts';
+import { assembleLz4, INPUT_AT, INPUT_BYTES, OUTPUT_AT } from './lz4-code.ts';
 
-/** Compresses one non-empty input to an LZ4 block without any header. */
-export type Lz4BlockFunction = (data: Uint8Array) => Uint8Array;
-
-/** Bytes of the uncompressed length that lz4-napi puts before its blocks. */
-const LENGTH_PREFIX = 4;
-/** Optional native package: where it is not installed or does not load, lz4 is not offered. */
-const PACKAGE = 'lz4-napi';
-
-/** Loads the LZ4 library; null where there is none. Called once at start. */
-export async function loadLz4(): Promise<Lz4BlockFunction | null> {
-  try {
-    const library = (await import(PACKAGE)) as { compressSync(data: Buffer): Buffer };
-    const compress: Lz4BlockFunction = (data) =>
-      library.compressSync(Buffer.from(data.buffer, data.byteOffset, data.byteLength)).subarray(LENGTH_PREFIX);
-    return isSane(compress) ? compress : null;
-  } catch {
-    // Not installed, or built for another platform: both mean that we do not have lz4.
-    return null;
-  }
+/** An LZ4 block, valid until the next call, and how much of the input it holds. */
+export interface Lz4Block {
+  readonly block: Uint8Array;
+  readonly taken: number;
 }
 
-/** One byte has only one encoding: token 0x10 and the byte. Anything else is a library with another header. */
-function isSane(compress: Lz4BlockFunction): boolean {
-  return Buffer.from(compress(Buffer.from('a'))).equals(Buffer.from([0x10, 0x61]));
+/** Compresses the beginning of `data`, 1 to INPUT_BYTES, to a block of at most MAX_RECORD bytes. */
+export type Lz4BlockFunction = (data: Uint8Array) => Lz4Block;
+
+/** The instance of a thread. */
+interface Lz4Code {
+  readonly memory: { readonly buffer: ArrayBuffer };
+  readonly compress: (source: number, end: number, into: number, limit: number) => number;
 }
 
-/** Synchronous: a record takes 4 to 65 us, less than a trip through the thread pool. */
+/** The little of the WebAssembly interface that is used here; Node's types do not have it. */
+interface WasmApi {
+  readonly Module: new (bytes: Uint8Array) => object;
+  readonly Instance: new (module: object) => { readonly exports: Lz4Code };
+}
+
+// Module-level on purpose: nothing in it outlives a call. Made by the first session that needs it.
+const loaded: { code: Lz4Code | null } = { code: null };
+
+/** How blocks are made; null without WebAssembly (`--jitless`), where lz4 is not offered. */
+export function lz4BlockFunction(): Lz4BlockFunction | null {
+  return 'WebAssembly' in globalThis ? compressBlock : null;
+}
+
+function compressBlock(data: Uint8Array): Lz4Block {
+  if (data.length === 0 || data.length > INPUT_BYTES) throw new Bug('lz4 input of impossible length');
+  loaded.code ??= makeCode((globalThis as unknown as { WebAssembly: WasmApi }).WebAssembly);
+  const { memory, compress } = loaded.code;
+  const bytes = new Uint8Array(memory.buffer);
+  bytes.set(data, INPUT_AT);
+  const result = compress(INPUT_AT, INPUT_AT + data.length, OUTPUT_AT, OUTPUT_AT + MAX_RECORD);
+  return { block: bytes.subarray(OUTPUT_AT, OUTPUT_AT + (result & 0xffff)), taken: result >>> 16 };
+}
+
+function makeCode(api: WasmApi): Lz4Code {
+  return new api.Instance(new api.Module(assembleLz4())).exports;
+}
+
+/** Synchronous: a record takes 20 to 65 us, no more than a trip through the thread pool. */
 export class Lz4Compressor implements TokenCompressor {
   readonly #sink: RecordSink;
   readonly #compress: Lz4BlockFunction;
-  readonly #pending = Buffer.alloc(MAX_RECORD);
+  /** What waits for more, so that records are full. */
+  readonly #pending = Buffer.allocUnsafeSlow(INPUT_BYTES);
   #length = 0;
 
   constructor(sink: RecordSink, compress: Lz4BlockFunction) {
@@ -47,32 +66,38 @@ export class Lz4Compressor implements TokenCompressor {
 
   literal(data: Uint8Array): void {
     for (let from = 0; from < data.length; ) {
-      const size = Math.min(data.length - from, MAX_RECORD - this.#length);
+      const size = Math.min(data.length - from, INPUT_BYTES - this.#length);
+      if (size === INPUT_BYTES) {
+        from += this.#emit(data.subarray(from, from + size));
+        continue;
+      }
       this.#pending.set(data.subarray(from, from + size), this.#length);
       this.#length += size;
       from += size;
-      if (this.#length === MAX_RECORD) this.flushLiterals();
+      if (this.#length === INPUT_BYTES) this.#emitPending();
     }
   }
 
   flushLiterals(): void {
     // A record that decodes to nothing would be taken for the end of the file (3-transfer.md 5.5): none for empty runs.
-    for (let from = 0; from < this.#length; ) from += this.#emitFrom(from);
-    this.#length = 0;
+    while (this.#length > 0) this.#emitPending();
   }
 
   matched(): void {}
 
   release(): void {}
 
-  /** Emits one record; returns how much input it holds. Data that grows beyond a record is halved until it fits. */
-  #emitFrom(from: number): number {
-    for (let size = this.#length - from; size > 0; size >>= 1) {
-      const block = this.#compress(this.#pending.subarray(from, from + size));
-      if (block.length > MAX_RECORD) continue;
-      this.#sink(block);
-      return size;
-    }
-    throw new Bug('lz4 block does not fit into a record');
+  #emitPending(): void {
+    const taken = this.#emit(this.#pending.subarray(0, this.#length));
+    this.#pending.copyWithin(0, taken, this.#length);
+    this.#length -= taken;
+  }
+
+  /** Emits one record; returns how much of `data` it holds. */
+  #emit(data: Uint8Array): number {
+    const { block, taken } = this.#compress(data);
+    if (taken === 0 || block.length > MAX_RECORD) throw new Bug('lz4 block of impossible length');
+    this.#sink(block);
+    return taken;
   }
 }

@@ -2,6 +2,7 @@
 
 import { FileError } from '../errors.ts';
 import type { OpenFile } from '../vfs/open-file.ts';
+import { ReadPace } from '../vfs/read-pace.ts';
 import { acquireChunk, type Chunk, releaseChunk } from '../wire/chunk.ts';
 import type { ListContext } from './context.ts';
 import type { SourceDirectory } from './entry.ts';
@@ -69,10 +70,14 @@ async function hashFile(
   chunk: Chunk,
 ): Promise<void> {
   const sum = listSum!;
+  const pace = new ReadPace();
   sum.reset();
   for (let position = 0; position < size; ) {
     const part = chunk.bytes.subarray(0, Math.min(size - position, chunk.bytes.length));
-    const count = size <= SMALL_FILE ? file.readSync(part, position) : await file.read(part, position);
+    const startedMs = performance.now();
+    const isNow = size <= SMALL_FILE || !pace.isSlow;
+    const count = isNow ? file.readSync(part, position) : await file.read(part, position);
+    pace.note(startedMs);
     if (count === 0) break;
     sum.update(part.subarray(0, count));
     position += count;

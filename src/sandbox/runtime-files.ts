@@ -10,7 +10,6 @@ import {
   type Stats,
   statSync,
 } from 'node:fs';
-import { createRequire } from 'node:module';
 import { basename, dirname, join } from 'node:path';
 import { SandboxError } from '../errors.ts';
 import type { TreeUse } from './mounts.ts';
@@ -41,10 +40,6 @@ const LOADERS = [
 /** Where the loader finds libraries in places that it does not look at by itself. */
 const LOADER_CACHE = '/etc/ld.so.cache';
 
-/** Native modules are not loaded yet when this is asked for: package and file by platform. */
-const NATIVE_PACKAGE = 'lz4-napi';
-const NATIVE_PLATFORMS = ['gnu', 'musl'].map((libc) => `@antoniomuso/lz4-napi-linux-${process.arch}-${libc}`);
-
 /** More links than that on one way are a loop. */
 const MAX_HOPS = 40;
 
@@ -55,7 +50,6 @@ const MAX_HOPS = 40;
  */
 export function findRuntime(main: string): Runtime {
   const links = new Map<string, string>();
-  loadNativeModules(main);
   const programs = mappedPrograms();
   const code = codeOf(follow(main, links));
   for (const loader of LOADERS.filter((path) => existsSync(path))) follow(loader, links);
@@ -109,24 +103,6 @@ function packagesAbove(directory: string): string[] {
   const own = join(directory, 'node_modules');
   const above = dirname(directory);
   return [...(existsSync(own) ? [own] : []), ...(above === directory ? [] : packagesAbove(above))];
-}
-
-/** Maps them with the libraries that they need; this process makes nothing else of them. */
-function loadNativeModules(main: string): void {
-  try {
-    const fromPackage = createRequire(createRequire(realpathSync(main)).resolve(NATIVE_PACKAGE));
-    for (const name of NATIVE_PLATFORMS) loadIfThere(fromPackage, name);
-  } catch {
-    // Not installed: optional.
-  }
-}
-
-function loadIfThere(from: NodeJS.Require, name: string): void {
-  try {
-    from(name);
-  } catch {
-    // For another platform.
-  }
 }
 
 /** The real path; the links on the way are added to `links`. */

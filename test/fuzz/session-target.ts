@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { loadChecksums } from '../../src/checksum/pool.ts';
 import { loadHostTables, servedModules } from '../../src/cli/served-modules.ts';
 import { Limiter } from '../../src/compress/limiter.ts';
-import { loadLz4 } from '../../src/compress/lz4.ts';
+import { lz4BlockFunction } from '../../src/compress/lz4.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import type { Logger } from '../../src/observe/log.ts';
 import { LogBudget, type SessionRecord } from '../../src/observe/session-log.ts';
@@ -41,7 +41,7 @@ export async function sessionPlayer(dir: string): Promise<PlaySession> {
   });
   await loadChecksums();
   const modules = servedModules(config, await loadHostTables(config));
-  const compression = { limiter: new Limiter(config.limits.compressionJobs), lz4: await loadLz4() };
+  const compression = { limiter: new Limiter(config.limits.compressionJobs), lz4: lz4BlockFunction() };
   return async (bytes) => {
     let ended: Readonly<SessionRecord> | null = null;
     let bug: unknown = null;

@@ -8,7 +8,15 @@ const FILES = readdirSync(SRC, { recursive: true, encoding: 'utf8' }).filter((na
 
 /** Rank of each folder and top file. Inside rank 2, flist may use options; inside rank 6, sandbox may use config, and cli may use both. */
 const RANKS: Readonly<Record<string, number>> = {
-  ...{ 'limits.ts': 0, 'slice.ts': 0, 'shared.ts': 0, 'arena.ts': 0, 'errors.ts': 0.1, 'limit-hits.ts': 0.1 },
+  ...{
+    'limits.ts': 0,
+    'slice.ts': 0,
+    'shared.ts': 0,
+    'arena.ts': 0,
+    'assembler.ts': 0,
+    'errors.ts': 0.1,
+    'limit-hits.ts': 0.1,
+  },
   ...{ wire: 1, vfs: 1, checksum: 1, compress: 1, filter: 1, observe: 1 },
   ...{ options: 2, flist: 2.1, transfer: 3, session: 4, listener: 5, config: 6, sandbox: 6.1, cli: 6.2, 'main.ts': 7 },
 };

@@ -6,17 +6,11 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { type Compression, createCompressor } from '../../../src/compress/choose.ts';
 import type { TokenCompressor } from '../../../src/compress/compressor.ts';
 import { Limiter } from '../../../src/compress/limiter.ts';
-import type { Lz4BlockFunction } from '../../../src/compress/lz4.ts';
+import { lz4BlockFunction } from '../../../src/compress/lz4.ts';
 import { CompressedTokenWriter } from '../../../src/transfer/compressed-tokens.ts';
 import { expand, joined, noise, type Op } from './match-helpers.ts';
 import { type DecodedOp, decodeDeflate, decodeLz4, decodeZstd, parseTokens } from './token-decoder.ts';
 
-/** Valid LZ4 without compression: one literal sequence (3-transfer.md 5.5). */
-const literalOnly: Lz4BlockFunction = (data) => {
-  if (data.length < 15) return Buffer.concat([Buffer.of(data.length << 4), data]);
-  const rest = data.length - 15;
-  return Buffer.concat([Buffer.of(0xf0), Buffer.alloc(Math.floor(rest / 255), 255), Buffer.of(rest % 255), data]);
-};
 const limiter = new Limiter(2);
 const open: CompressedTokenWriter[] = [];
 afterEach(() => {
@@ -46,7 +40,7 @@ function collect(make: (sink: (payload: Uint8Array) => void) => TokenCompressor)
 }
 
 const writerFor = (compression: Compression, protocol = 31) =>
-  collect((sink) => createCompressor(compression, protocol, { limiter, lz4: literalOnly }, sink));
+  collect((sink) => createCompressor(compression, protocol, { limiter, lz4: lz4BlockFunction() }, sink));
 
 /** Writes one file. */
 async function writeFile(

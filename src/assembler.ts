@@ -1,5 +1,6 @@
 /**
- * WebAssembly instructions as functions, each of which gives the bytes of an expression; kernel-code.ts is written in them.
+ * WebAssembly instructions as functions, each of which gives the bytes of an expression; checksum/kernel-code.ts and
+ * compress/lz4-code.ts are written in them.
  * The arguments of an instruction are the code that computes its operands.
  */
 
@@ -51,7 +52,20 @@ export const i32 = {
   or: binary(0x72),
   shiftLeft: binary(0x74),
   shiftRight: binary(0x76),
+  isNot: binary(0x47),
   isBelow: binary(0x49),
+  isAbove: binary(0x4b),
+  notAbove: binary(0x4d),
+  notBelow: binary(0x4f),
+  divide: binary(0x6e),
+  ofLong: unary(0xa7),
+  load: (address: Code): Code => [...address, 0x28, 0, 0],
+  load16: (address: Code): Code => [...address, 0x2f, 0, 0],
+  loadByte: (address: Code): Code => [...address, 0x2d, 0, 0],
+  store16: (address: Code, value: Code): Code => [...address, ...value, 0x3b, 0, 0],
+  storeByte: (address: Code, value: Code): Code => [...address, ...value, 0x3a, 0, 0],
+  /** The first where `condition` is true, else the second. */
+  select: (condition: Code, first: Code, second: Code): Code => [...first, ...second, ...condition, 0x1b],
   loadByteSigned: (address: Code): Code => [...address, 0x2c, 0, 0],
 };
 
@@ -63,6 +77,8 @@ export const i64 = {
   xor: binary(0x85),
   shiftRight: binary(0x88),
   ofFloat: unary(0xb1),
+  isZero: unary(0x50),
+  lowZeros: unary(0x7a),
   load: (address: Code, offset: number): Code => [...address, 0x29, 0, ...size(offset)],
   store: (address: Code, offset: number, value: Code): Code => [...address, ...value, 0x37, 0, ...size(offset)],
 };
@@ -113,6 +129,26 @@ export const repeatWhile = (condition: Code, ...body: Code[]): Code => [
   ...[...condition, 0x0d, 0],
   0x0b,
 ];
+
+/** `body` with a label behind it, which a `leave` in it goes to. */
+export const block = (...body: Code[]): Code => [0x02, 0x40, ...body.flat(), 0x0b];
+
+/** `body` with a label in front of it, which an `again` in it goes to. */
+export const loop = (...body: Code[]): Code => [0x03, 0x40, ...body.flat(), 0x0b];
+
+/** Goes to the label of a block that is so many levels outwards; `when` counts as one. */
+export const leave = (level: number): Code => [0x0c, level];
+
+export const leaveIf = (level: number, condition: Code): Code => [...condition, 0x0d, level];
+
+/** As `leave`, for the label of a loop. */
+export const again = leave;
+
+export const againIf = leaveIf;
+
+export const fill = (address: Code, value: Code, length: Code): Code => [...address, ...value, ...length, 0xfc, 11, 0];
+
+export const copy = (to: Code, from: Code, length: Code): Code => [...to, ...from, ...length, 0xfc, 10, 0, 0];
 
 export const when = (condition: Code, ...body: Code[]): Code => [...condition, 0x04, 0x40, ...body.flat(), 0x0b];
 
