@@ -38,11 +38,11 @@ ${figures(state)}
 <div class="two">
 <section><h2>Limits that fired</h2>${limitTable(state)}</section>
 <section><h2>Outcomes of ended sessions</h2>${outcomeTable(state)}</section>
-<section><h2>Sandbox</h2>${sandboxTable(state)}</section>
 <section><h2>Listeners</h2>${table(
     ['Kind', 'Address'],
     facts.listeners.map(({ kind, address }) => [html`${kind}`, html`${address}`]),
   )}</section>
+<section><h2>Sandbox</h2>${sandboxTable(state)}</section>
 </div>
 <p class="soft">Metrics for Prometheus: <a href="metrics">metrics</a>. This page asks again every ${REFRESH_SEC} seconds.</p>
 </main></body></html>
@@ -122,12 +122,15 @@ function progressBar({ progress }: LiveSessionData): Html {
 function moduleTable({ facts, snapshot }: DaemonState): Html {
   const rows = facts.modules.map(({ name, comment, isListed, needsLogin, maxConnections }) => {
     const totals = snapshot.modules.find(({ module }) => module === name);
-    const active = snapshot.live.filter(({ module }) => module === name).length;
+    const live = snapshot.live.filter(({ module }) => module === name);
+    const waiting = live.filter(({ isQueued }) => isQueued).length;
     const marks = [isListed ? '' : 'not listed', needsLogin ? 'login' : ''].filter((mark) => mark !== '').join(', ');
     return [
       html`${name}${marks === '' ? '' : html` <span class="soft">(${marks})</span>`}`,
       html`${comment}`,
-      html`${countText(active)}${maxConnections === 0 ? '' : ` of ${countText(maxConnections)}`}`,
+      html`${countText(live.length - waiting)}${maxConnections === 0 ? '' : ` of ${countText(maxConnections)}`}${
+        waiting === 0 ? '' : `, ${countText(waiting)} waiting`
+      }`,
       html`${sizeText(totals?.bytesSent ?? 0)}`,
       html`${countText(totals?.files ?? 0)}`,
     ];

@@ -15,7 +15,8 @@ const STEPS_OF_SCALE = [1, 1.5, 2, 3];
  */
 export function throughputPlot(bytesPerSecond: readonly number[], measured: number): Html {
   const most = Math.max(0, ...bytesPerSecond);
-  if (measured < 1 || most === 0) return html`<p class="soft">Nothing was sent in the last hour.</p>`;
+  if (measured < 1) return html`<p class="soft">Not measured yet: the first value comes in a few seconds.</p>`;
+  if (most === 0) return html`<p class="soft">Nothing was sent in the last hour.</p>`;
   const top = scaleTop(most);
   const step = WIDTH / Math.max(1, bytesPerSecond.length - 1);
   const points = bytesPerSecond.map(
