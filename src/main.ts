@@ -6,6 +6,7 @@ import { convertConfig } from './cli/convert.ts';
 import { dropinText } from './cli/dropin.ts';
 import { checkHealth } from './cli/healthcheck.ts';
 import { makeHostKey } from './cli/keygen.ts';
+import { readListenerKeys } from './cli/listener-keys.ts';
 import { type Command, parseCommandLine } from './cli/options.ts';
 import { prepareStart, type Start } from './cli/stages.ts';
 import { helpText, versionText } from './cli/usage.ts';
@@ -108,8 +109,11 @@ function configOf(command: ConfiguredCommand, context = loadContext(), places = 
 }
 
 function printedDropin(command: ConfiguredCommand): string {
-  const record = new FileRecord();
-  return dropinText(configOf(command, { ...loadContext(), record }), record);
+  const context = { ...loadContext(), record: new FileRecord() };
+  const config = configOf(command, context);
+  // They are read for the record alone.
+  for (const listener of config.listeners) readListenerKeys(listener, context);
+  return dropinText(config, context.record);
 }
 
 function flagsOf({ flags, modulesIn: directory }: ConfiguredCommand): ConfigFlags {
