@@ -162,6 +162,30 @@ describe.runIf(hasRoot())('SIGHUP', { timeout: TEST_MS }, () => {
     expect(await contentOf(daemon.port, 'renamed')).toBe('hello\n');
   });
 
+  it.each([
+    ['a message of the day that is no text', 'motd', Buffer.from([0xff, 0xfe, 0x0a]), /motd_file: .*UTF-8/],
+    ['a secrets file with a line that is none', 'secrets', Buffer.from('alice\n'), /secrets_file: .*secrets/],
+  ])('keeps the old configuration over %s, and says which file and why', async (_, file, bytes, reason) => {
+    const module = makeModule('pub', 'hello\n');
+    const write = (name: string, content: string | Buffer): string => {
+      writeFileSync(join(dir, name), content, { mode: 0o640 });
+      return join(dir, name);
+    };
+    const files = { motd: write('motd', 'good morning\n'), secrets: write('secrets', 'alice:right\n') };
+    await mustRun('chown', ['root:nogroup', files.motd, files.secrets]);
+    const keys = { auth_users: ['alice'], secrets_file: files.secrets };
+    daemon = await startDaemon({ modules: [{ ...module, keys }, everything()], globals: { motd_file: files.motd } });
+    write(file, bytes);
+    const log = (await daemon.reload()).join('\n');
+    expect(log).toContain('that of before stays in force');
+    expect(log).toContain(join(dir, file));
+    expect(log).toMatch(reason);
+    const { exitCode, stdout } = await rsync([`rsync://alice@127.0.0.1:${daemon.port}/pub/`], {
+      env: { RSYNC_PASSWORD: 'right' },
+    });
+    expect([exitCode, stdout.toString().split('\n')[0]]).toEqual([0, 'good morning']);
+  });
+
   it('says what a daemon in a root of its own cannot see', async () => {
     const [module, elsewhere] = [makeModule('pub', 'hello\n'), makeModule('elsewhere', 'x\n')];
     daemon = await startDaemon({ modules: [module] });

@@ -1,6 +1,8 @@
 /** The monitoring listener of a running daemon: what it answers, and that nobody can hold it up. */
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { type AddressInfo, connect, createServer } from 'node:net';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { limitHitsOf, MONITORED } from './support/limit-hits.ts';
 import { openStage, type Stage } from './support/stage.ts';
@@ -50,6 +52,18 @@ describe('the monitoring listener', () => {
     expect(text).toMatch(/^gokr_rsyncd_phase_seconds_count\{phase="transfer"\} 1$/m);
     expect(text).toMatch(/^gokr_rsyncd_phase_seconds_count\{phase="file list"\} 1$/m);
     expect(Number(/^gokr_rsyncd_sent_bytes_total\{module="pub"\} (\d+)$/m.exec(text)![1])).toBeGreaterThan(300_000);
+  });
+
+  it('has every series that the dashboard for Grafana asks for, once something has happened', async () => {
+    const file = readFileSync(join(import.meta.dirname, '../../deploy/grafana/dashboard.json'), 'utf8');
+    const { panels } = JSON.parse(file) as { panels: { targets: { expr: string }[] }[] };
+    const wanted = panels.flatMap(({ targets }) =>
+      targets.flatMap(({ expr }) => expr.match(/\b(gokr_rsyncd|process)_\w+/g)),
+    );
+    const text = await (await get('/metrics')).text();
+    const there = new Set([...text.matchAll(/^(\w+)(?:\{[^\n]*\})? [-+\d.eE]+$/gm)].map(([, name]) => name!));
+    expect(wanted.length).toBeGreaterThan(10);
+    expect(wanted.filter((name) => !there.has(name!))).toEqual([]);
   });
 
   it('shows a session that runs, and what became of earlier ones', async () => {
