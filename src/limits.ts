@@ -96,9 +96,14 @@ export interface Limits {
   filesFromNames: number;
   /** A --files-from file inside the module (B-13c). */
   filesFromBytes: number;
-  /** Lists kept for other clients by file_list_cache, in each worker (B-13); the one used longest ago goes, a tree beyond is not kept. */
+  /**
+   * What file_list_cache keeps for other clients (B-13), half of it directories, half of it lists as they were sent; what was used
+   * longest ago goes, a tree beyond is not kept. In force from the start.
+   */
   listCacheBytes: number;
-  /** Sums of `-c` kept for other clients, in each worker (B-13f): 100 000 files; those used longest ago go. */
+  /** How long a session waits for a directory that another one is reading for file_list_cache; then it reads for itself. */
+  listCacheWaitMs: number;
+  /** Sums of `-c` kept for other clients (B-13f): 280 000 files; those used longest ago go. In force from the start. */
   digestCacheBytes: number;
   /** Large files read for `-c` at once, in all workers (B-13f); others wait for their turn. */
   digestReaders: number;
@@ -269,7 +274,8 @@ export const DEFAULT_LIMITS: Readonly<Limits> = Object.freeze({
   entries: 20_000_000,
   filesFromNames: 2_000_000,
   filesFromBytes: 16 * MIB,
-  listCacheBytes: 64 * MIB,
+  listCacheBytes: 128 * MIB,
+  listCacheWaitMs: 30 * SECOND,
   digestCacheBytes: 32 * MIB,
   digestReaders: 2,
   digestReadersPerAddress: 1,

@@ -52,9 +52,9 @@ export class SharedLock {
     }
   }
 
-  /** Opens the lock when `worker`, which is dead, holds it. */
-  forget(worker: number): void {
-    this.#release(worker + 1);
+  /** Opens the lock when `worker`, which is dead, holds it. @returns whether it did. */
+  forget(worker: number): boolean {
+    return this.#release(worker + 1);
   }
 
   #acquire(): void {
@@ -65,8 +65,10 @@ export class SharedLock {
     }
   }
 
-  #release(holder: number): void {
-    if (Atomics.compareExchange(this.#holder, 0, holder, FREE) === holder) Atomics.notify(this.#holder, 0, 1);
+  #release(holder: number): boolean {
+    const isHeld = Atomics.compareExchange(this.#holder, 0, holder, FREE) === holder;
+    if (isHeld) Atomics.notify(this.#holder, 0, 1);
+    return isHeld;
   }
 }
 

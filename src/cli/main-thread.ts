@@ -28,7 +28,7 @@ export class MainThread implements Workers {
 
   /** @throws ConfigError naming an address or a descriptor; nothing stays open then. */
   static async open(prepared: readonly PreparedListener[], { config, logger }: WorkersSetup): Promise<MainThread> {
-    const state = newSharedState();
+    const state = newSharedState(config.limits);
     const serving = new Serving({ worker: 0, state, logger, limits: config.limits });
     const listeners: OpenListener[] = [];
     try {

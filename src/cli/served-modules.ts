@@ -5,6 +5,7 @@ import { DaemonFilter } from '../filter/daemon.ts';
 import type { IdNames } from '../flist/ids.ts';
 import type { Limits } from '../limits.ts';
 import type { ServedModule } from '../session/served-module.ts';
+import { monotonicMs } from '../shared.ts';
 import { readHostNames } from '../vfs/id-names.ts';
 import { linklessRoots } from '../vfs/linkless-roots.ts';
 import { loadXattrCalls, type XattrCalls } from '../vfs/xattrs.ts';
@@ -21,6 +22,8 @@ export interface HostTables {
   readonly rates: SharedArrayBuffer;
   /** Module roots below which the kernel follows no link. */
   readonly linkless: ReadonlySet<string>;
+  /** Another one each time a configuration is read: caches are not carried over. */
+  readonly epoch: string;
 }
 
 /**
@@ -35,6 +38,7 @@ export async function loadHostTables(config: Config, ownRoot = false): Promise<H
     xattrs: config.modules.some((module) => module.xattrs) ? await loadXattrCalls() : null,
     rates: newRates(config),
     linkless: ownRoot ? linklessRoots() : new Set(),
+    epoch: String(monotonicMs()),
   };
 }
 

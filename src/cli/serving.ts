@@ -19,7 +19,7 @@ import { clientsOf } from './proxied.ts';
 import { RunningSessions, type Service } from './running-sessions.ts';
 import { type HostTables, servedModules } from './served-modules.ts';
 import { Services } from './services.ts';
-import { boundsOver, type SharedBounds, type SharedState } from './shared-state.ts';
+import { boundsOver, cachesOver, type SharedBounds, type SharedCaches, type SharedState } from './shared-state.ts';
 
 /** What the main thread always knows of a worker. Plain data. */
 export interface Pulse {
@@ -56,12 +56,14 @@ export class Serving {
   #configText = '';
   #listCache: ListCache | null = null;
   #digestCache: DigestCache | null = null;
+  readonly #caches: SharedCaches;
   #bounds: SharedBounds;
 
   constructor(options: ServingOptions) {
     const { state, worker, limits } = options;
     this.#options = options;
     this.#bounds = boundsOver(state, worker, limits);
+    this.#caches = cachesOver(state, worker);
     this.#services = new Services(limits, this.#bounds);
     this.#showCaches();
   }
@@ -91,8 +93,8 @@ export class Serving {
     this.#services.use(limits, this.#bounds);
     const { compression, logBudget } = this.#bounds;
     this.#listCache?.close();
-    this.#listCache = new ListCache(limits.listCacheBytes, this.#listCounts);
-    this.#digestCache = new DigestCache(limits, this.#digestCounts);
+    this.#listCache = new ListCache(this.#caches, tables.epoch, this.#listCounts);
+    this.#digestCache = new DigestCache(this.#caches.digests, this.#digestCounts);
     const daemon = {
       modules: servedModules(config, tables),
       limits,

@@ -8,6 +8,7 @@ import { KexGate } from '../listener/ssh/kex-gate.ts';
 import { Penalties } from '../listener/ssh/penalties.ts';
 import { LogBudget } from '../observe/session-log.ts';
 import { MAX_WORKERS, monotonicMs, type SharedArea, SharedCounts } from '../shared.ts';
+import { SharedStore } from '../store/shared-store.ts';
 
 const SIZES = {
   admission: Admission.BYTES,
@@ -20,7 +21,15 @@ const SIZES = {
   proxyHeaders: SharedCounts.BYTES,
 } as const;
 
-type Part = keyof typeof SIZES;
+/** Bytes of a page: directories and recordings are large, sums are not. */
+const PAGES = { directories: 2048, recordings: 2048, digests: 32 } as const;
+
+/** What holds one page of each. */
+const SMALLEST_CACHE = 4096;
+
+type CacheLimits = Pick<Limits, 'listCacheBytes' | 'digestCacheBytes'>;
+
+type Part = keyof typeof SIZES | keyof typeof PAGES;
 
 /** One piece of memory for each bound; what a worker gets when it starts. */
 export type SharedState = Readonly<Record<Part, SharedArrayBuffer>>;
@@ -28,10 +37,20 @@ export type SharedState = Readonly<Record<Part, SharedArrayBuffer>>;
 /** The main thread's number when workers serve: it holds locks, and counts nothing. */
 export const SUPERVISOR = MAX_WORKERS;
 
-/** For one process. */
-export function newSharedState(): SharedState {
-  const parts = Object.entries(SIZES).map(([part, bytes]) => [part, new SharedArrayBuffer(bytes)]);
+/** For one process. The memory of the caches costs nothing before it is used. */
+export function newSharedState({ listCacheBytes, digestCacheBytes }: CacheLimits): SharedState {
+  const sizes: Readonly<Record<Part, number>> = {
+    ...SIZES,
+    directories: wholeWords(listCacheBytes / 2),
+    recordings: wholeWords(listCacheBytes / 2),
+    digests: wholeWords(digestCacheBytes),
+  };
+  const parts = Object.entries(sizes).map(([part, bytes]) => [part, new SharedArrayBuffer(bytes)]);
   return Object.fromEntries(parts) as SharedState;
+}
+
+function wholeWords(bytes: number): number {
+  return Math.max(SMALLEST_CACHE, Math.floor(bytes / 8) * 8);
 }
 
 /** The bounds as one worker meets them. */
@@ -65,7 +84,19 @@ export function boundsOver(state: SharedState, worker: number, limits: Limits): 
   };
 }
 
+/** What sessions of all workers keep for others. */
+export type SharedCaches = Readonly<Record<keyof typeof PAGES, SharedStore>>;
+
+/** The caches as one worker sees them: once in its life, since it counts what it holds. */
+export function cachesOver(state: SharedState, worker: number): SharedCaches {
+  const stores = Object.entries(PAGES).map(([part, pageBytes]) => {
+    const memory = state[part as keyof typeof PAGES];
+    return [part, new SharedStore({ bytes: memory.byteLength, pageBytes }, { memory, worker })];
+  });
+  return Object.fromEntries(stores) as SharedCaches;
+}
+
 /** Gives back everything that a dead worker held. */
-export function forgetWorker(bounds: SharedBounds, worker: number): void {
+export function forgetWorker(bounds: SharedBounds | SharedCaches, worker: number): void {
   for (const bound of Object.values(bounds) as { forget(worker: number): void }[]) bound.forget(worker);
 }

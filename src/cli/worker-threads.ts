@@ -14,7 +14,15 @@ import { EMPTY_SNAPSHOT, type LoopSnapshot, sumSnapshots } from '../observe/snap
 import { type KeyRing, packKeys } from './listener-keys.ts';
 import type { HostTables } from './served-modules.ts';
 import type { Pulse } from './serving.ts';
-import { boundsOver, forgetWorker, newSharedState, type SharedBounds, SUPERVISOR } from './shared-state.ts';
+import {
+  boundsOver,
+  cachesOver,
+  forgetWorker,
+  newSharedState,
+  type SharedBounds,
+  type SharedCaches,
+  SUPERVISOR,
+} from './shared-state.ts';
 import type { Work, WorkerData, WorkerOrder } from './worker.ts';
 import type { OpenListener, PreparedListener, Workers, WorkersSetup } from './workers.ts';
 
@@ -83,6 +91,7 @@ export class WorkerThreads implements Workers {
   readonly #pool: WorkerPool;
   readonly #logger: Logger;
   readonly #bounds: SharedBounds;
+  readonly #caches: SharedCaches;
   /** Of the main thread, which has no sessions. */
   readonly #registry = new SessionRegistry();
   /** What workers that start from now on get; null before `start`. */
@@ -98,7 +107,7 @@ export class WorkerThreads implements Workers {
 
   private constructor(listeners: readonly SharedSocket[], setup: ThreadsSetup) {
     const { config, logger } = setup;
-    const state = newSharedState();
+    const state = newSharedState(config.limits);
     const failure = Promise.withResolvers<never>();
     failure.promise.catch(() => {});
     this.listeners = listeners;
@@ -106,6 +115,7 @@ export class WorkerThreads implements Workers {
     this.failure = failure.promise;
     this.#logger = logger;
     this.#bounds = boundsOver(state, SUPERVISOR, config.limits);
+    this.#caches = cachesOver(state, SUPERVISOR);
     this.#registry.addCounter('worker_deaths', () => this.#pool.deaths);
     this.#pool = new WorkerPool({
       entry: setup.entry,
@@ -159,10 +169,10 @@ export class WorkerThreads implements Workers {
     return this.#bounds.logBudget;
   }
 
-  async start(config: Config, { idNames, rates, linkless }: HostTables, isWatched: boolean): Promise<void> {
+  async start(config: Config, { idNames, rates, linkless, epoch }: HostTables, isWatched: boolean): Promise<void> {
     this.#isWatched = isWatched;
     if (isWatched) this.#registry.watchLoop('main');
-    this.#work = { config: packConfig(config), idNames, rates, linkless };
+    this.#work = { config: packConfig(config), idNames, rates, linkless, epoch };
     await this.#pool.start();
     this.#pulse = setInterval(() => {
       this.#pool.endHanging();
@@ -171,8 +181,8 @@ export class WorkerThreads implements Workers {
     this.#pulse.unref();
   }
 
-  async apply(config: Config, { idNames, rates, linkless }: HostTables): Promise<void> {
-    this.#work = { config: packConfig(config), idNames, rates, linkless };
+  async apply(config: Config, { idNames, rates, linkless, epoch }: HostTables): Promise<void> {
+    this.#work = { config: packConfig(config), idNames, rates, linkless, epoch };
     await this.#pool.tellAll({ order: 'apply', work: this.#work } satisfies WorkerOrder);
   }
 
@@ -217,6 +227,7 @@ export class WorkerThreads implements Workers {
   #bury({ worker, reason, deaths }: Death): void {
     const sessions = this.#bounds.admission.forget(worker);
     forgetWorker(this.#bounds, worker);
+    forgetWorker(this.#caches, worker);
     const pulse = this.#pulses.find((one) => one.worker === worker);
     this.#bytesOfDead += pulse?.bytesSent ?? 0;
     this.#pulses = this.#pulses.filter((one) => one !== pulse);

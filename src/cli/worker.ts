@@ -35,6 +35,7 @@ export interface Work {
   readonly rates: SharedArrayBuffer;
   /** Module roots below which the kernel follows no link. */
   readonly linkless: ReadonlySet<string>;
+  readonly epoch: string;
 }
 
 /** What the main thread can ask for. `apply` and `keys` are for connections to come. */
@@ -101,7 +102,7 @@ async function carryOut(order: WorkerOrder, serving: Serving, keys: ListenerKeys
   }
 }
 
-async function apply(serving: Serving, { config: packed, idNames, rates, linkless }: Work): Promise<void> {
+async function apply(serving: Serving, { config: packed, idNames, rates, linkless, epoch }: Work): Promise<void> {
   const config = unpackConfig(packed);
   const tables: Tables = {
     idNames: { users: asBuffers(idNames.users), groups: asBuffers(idNames.groups) },
@@ -109,6 +110,7 @@ async function apply(serving: Serving, { config: packed, idNames, rates, linkles
     lz4: lz4BlockFunction(),
     rates,
     linkless,
+    epoch,
   };
   serving.apply(config, tables);
 }

@@ -11,6 +11,7 @@ import type { NdxEncoder } from '../wire/ndx.ts';
 import type { FrameWriter } from '../wire/writer.ts';
 import type { DigestCache } from './digest-cache.ts';
 import type { IdNames } from './ids.ts';
+import type { StoredDirectories } from './stored-directories.ts';
 
 /** The module's settings that shape its file lists. */
 export interface ModuleListing {
@@ -50,6 +51,8 @@ export interface ListContext {
   readonly listSum: ContentSum | null;
   /** Sums of `-c` that are known already; null where none are kept. */
   readonly digests: SharedDigests | null;
+  /** Directories that others have read, or will want to; null where each session looks for itself. */
+  readonly directories: Pick<StoredDirectories, 'read'> | null;
   readonly slice: TimeSlice;
 }
 

@@ -1,16 +1,16 @@
 /**
- * Sums of file contents for `-c`, kept for sessions to come (B-13f). One per event loop; content-sum.ts asks.
+ * Sums of file contents for `-c`, kept for sessions of all workers (B-13f). One per event loop; content-sum.ts asks.
  *
  * A sum is found again only for the same inode with the same size, times of modification and of change to the nanosecond: whoever
  * writes to a file cannot set the latter back.
  */
 
+import { hash } from 'node:crypto';
 import type { ChecksumName } from '../checksum/sums.ts';
 import { limitHits } from '../limit-hits.ts';
+import type { SharedStore } from '../store/shared-store.ts';
+import { KEY_BYTES } from '../store/slots.ts';
 import type { FileStats } from '../vfs/module-root.ts';
-
-/** What one sum costs, roughly and in bytes. */
-const ENTRY_BYTES = 320;
 
 /**
  * A file that changed so lately may change again without a sign of it: file systems count time in ticks of up to 10 ms, older ones
@@ -18,12 +18,8 @@ const ENTRY_BYTES = 320;
  */
 const SETTLED_NS = 2_000_000_000n;
 
-interface Entry {
-  readonly size: bigint;
-  readonly mtimeNs: bigint;
-  readonly ctimeNs: bigint;
-  readonly digest: Buffer;
-}
+/** All sums are dropped together, or none. */
+const NO_TAG = 1;
 
 /** What became of the questions of all sessions. */
 export interface DigestCounts {
@@ -33,37 +29,30 @@ export interface DigestCounts {
 
 /** Bounded; the sum that was used longest ago goes first. */
 export class DigestCache {
-  readonly #maxEntries: number;
+  readonly #store: SharedStore;
   readonly #counts: DigestCounts;
-  /** In the order of their last use. */
-  readonly #entries = new Map<string, Entry>();
 
-  /** @param limits digestCacheBytes: what sums may occupy. */
-  constructor(
-    { digestCacheBytes }: { readonly digestCacheBytes: number },
-    counts: DigestCounts = { hits: 0, misses: 0 },
-  ) {
-    this.#maxEntries = Math.floor(digestCacheBytes / ENTRY_BYTES);
+  constructor(store: SharedStore, counts: DigestCounts = { hits: 0, misses: 0 }) {
+    this.#store = store;
     this.#counts = counts;
   }
 
-  /** What it occupies, roughly. */
+  /** What this event loop has put in. */
   get bytes(): number {
-    return this.#entries.size * ENTRY_BYTES;
+    return this.#store.bytes;
   }
 
-  /** The sum of a file that is as `stats` say; null when it is not known. The buffer must not be changed. */
+  /** The sum of a file that is as `stats` say; null when it is not known. */
   find(sum: ChecksumName, stats: FileStats): Buffer | null {
-    const key = keyOf(sum, stats);
-    const entry = this.#entries.get(key);
-    if (entry === undefined || !isSame(entry, stats)) {
+    const blob = this.#store.find(keyOf(sum, stats));
+    if (blob === null) {
       this.#counts.misses++;
       return null;
     }
-    this.#entries.delete(key);
-    this.#entries.set(key, entry);
+    const digest = blob.read(0, blob.lengthBytes);
+    blob.close();
     this.#counts.hits++;
-    return entry.digest;
+    return digest;
   }
 
   /**
@@ -79,20 +68,17 @@ export class DigestCache {
     const isSameFile = before.dev === listed.dev && before.ino === listed.ino;
     if (!isSameFile || !isSame(before, listed) || !isSame(after, listed)) return;
     if (BigInt(begunMs) * 1_000_000n - listed.ctimeNs < SETTLED_NS) return;
-    const { size, mtimeNs, ctimeNs } = listed;
-    const key = keyOf(sum, listed);
-    this.#entries.delete(key);
-    this.#entries.set(key, { size, mtimeNs, ctimeNs, digest: Buffer.from(digest) });
-    if (this.#entries.size <= this.#maxEntries) return;
-    limitHits.count('digestCacheBytes');
-    const [oldest] = this.#entries.keys();
-    this.#entries.delete(oldest!);
+    const { evictions } = this.#store;
+    const claimed = this.#store.claim(keyOf(sum, listed), NO_TAG, 0);
+    if (claimed.kind === 'found') claimed.blob.close();
+    if (claimed.kind === 'ours') this.#store.publish(claimed.claim, [digest], false);
+    if (this.#store.evictions > evictions) limitHits.count('digestCacheBytes');
   }
 }
 
 /** The sum is over the content alone (2-file-list.md 2.7): no seed of a session is in it. */
-function keyOf(sum: ChecksumName, { dev, ino }: FileStats): string {
-  return `${sum} ${dev}:${ino}`;
+function keyOf(sum: ChecksumName, { dev, ino, size, mtimeNs, ctimeNs }: FileStats): Buffer {
+  return hash('sha256', `${sum} ${dev}:${ino} ${size} ${mtimeNs} ${ctimeNs}`, 'buffer').subarray(0, KEY_BYTES);
 }
 
 type Times = Pick<FileStats, 'size' | 'mtimeNs' | 'ctimeNs'>;

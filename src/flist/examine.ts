@@ -23,7 +23,7 @@ export interface Examined {
 export class DanglingLink extends FileError {}
 
 /**
- * @param how wireName: name in the list, for the test of unsafe links; stats: what lstat has just given.
+ * @param how wireName: name in the list, for the test of unsafe links; stats, linkTarget: where known already.
  *   followsDirectoryLinks: a link to a directory counts as that directory (`-k`, or an argument ending in a slash).
  * @throws FileError, VanishedError, DanglingLink
  */
@@ -31,7 +31,12 @@ export function examine(
   context: ListContext,
   source: { readonly directory: DirectoryPath; readonly modulePath: Buffer },
   name: Buffer,
-  how: { readonly wireName: Buffer; readonly followsDirectoryLinks: boolean; readonly stats?: FileStats },
+  how: {
+    readonly wireName: Buffer;
+    readonly followsDirectoryLinks: boolean;
+    readonly stats?: FileStats;
+    readonly linkTarget?: Buffer | null;
+  },
 ): Examined {
   const { view, options } = context;
   const stats = how.stats ?? view.lstat(source.directory, name);
@@ -44,7 +49,7 @@ export function examine(
     };
   }
   if (options.copyLinks) return follow(context, source.directory, name);
-  const linkTarget = view.readlink(source.directory, name);
+  const linkTarget = how.linkTarget ?? view.readlink(source.directory, name);
   if (options.copyUnsafeLinks && isUnsafeLink(linkTarget, how.wireName)) return follow(context, source.directory, name);
   if (how.followsDirectoryLinks) {
     const followed = tryFollow(context, source.directory, name);

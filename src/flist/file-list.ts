@@ -53,13 +53,21 @@ export interface FoundEntry {
   readonly position: number;
 }
 
+/** A finished list as plain memory, and where its entries come from. */
+export interface PackedList {
+  readonly records: Uint32Array;
+  readonly order: Uint32Array;
+  readonly names: Buffer;
+  readonly sources: readonly SourceDirectory[];
+}
+
 /** One list or sub-list. */
 export class FileList {
   /** Index of its first entry. */
   readonly start: number;
   readonly #protocol: number;
-  #records = new Uint32Array(16 * WORDS);
-  #names = Buffer.allocUnsafe(256);
+  #records: Uint32Array = new Uint32Array(16 * WORDS);
+  #names: Buffer = Buffer.allocUnsafe(256);
   #namesLength = 0;
   #sources: SourceDirectory[] = [];
   #order: Uint32Array = new Uint32Array(0);
@@ -233,6 +241,25 @@ export class FileList {
     return twin;
   }
 
+  /** What `unpack` wants, of a list that is compact. */
+  pack(): PackedList {
+    return { records: this.#records, order: this.#order, names: this.#names, sources: this.#sources };
+  }
+
+  /** The list that was packed. Counts and `entriesThrough` are the caller's. */
+  static unpack(
+    { start, protocol, count }: { start: number; protocol: number; count: number },
+    { records, order, names, sources }: PackedList,
+  ): FileList {
+    const list = new FileList(start, protocol);
+    list.#records = records;
+    list.#order = order;
+    list.#names = names;
+    list.#sources = [...sources];
+    list.count = count;
+    return list;
+  }
+
   /** Gives back what it was given to grow. @returns bytes that it keeps, roughly. */
   compact(): number {
     this.#records = this.#records.slice(0, this.count * WORDS);
@@ -261,7 +288,7 @@ export class FileList {
 
 const SEPARATOR = Buffer.from('/');
 
-function grow(records: Uint32Array<ArrayBuffer>): Uint32Array<ArrayBuffer> {
+function grow(records: Uint32Array): Uint32Array {
   const larger = new Uint32Array(records.length * 2);
   larger.set(records);
   return larger;

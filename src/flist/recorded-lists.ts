@@ -13,13 +13,11 @@ export class RecordedLists implements ListSource {
   readonly #output: Output;
   readonly #recording: Recording;
   readonly #player: Player;
-  readonly #onClose: () => void;
   #current: RecordedList | null = null;
 
-  constructor(recording: Recording, output: Output, onClose: () => void = () => {}) {
+  constructor(recording: Recording, output: Output) {
     this.#recording = recording;
     this.#output = output;
-    this.#onClose = onClose;
     this.#player = recording.join(() => output.writer.isBroken);
   }
 
@@ -54,7 +52,6 @@ export class RecordedLists implements ListSource {
 
   close(): void {
     this.#recording.leave(this.#player);
-    this.#onClose();
   }
 
   async #play(): Promise<FileList> {

@@ -54,6 +54,8 @@ export interface RecordingPlan {
   readonly onMaking: (isMaking: boolean) => void;
   /** Called when it has grown. */
   readonly onGrowth: () => void;
+  /** Called when all of its lists are there, unless it is of no use or not kept any more. */
+  readonly onComplete: (lists: readonly RecordedList[]) => void;
   /** Called when it is of no use to further sessions: it failed, or its scan met a file that vanished. */
   readonly onSpoiled: () => void;
 }
@@ -159,6 +161,7 @@ export class Recording {
       this.#listBytes += list.compact();
       Object.assign(recorded, { list, nextDirectory, hasRootDirectory, entriesSent, totalSizeBytes, messages });
       if (this.#messages.hasVanished) this.#plan.onSpoiled();
+      else if (nextDirectory === null && this.#isKept) this.#plan.onComplete(this.#lists as RecordedList[]);
     } catch (thrown) {
       this.fail(thrown);
     }

@@ -24,6 +24,7 @@ import {
 } from './entry.ts';
 import { DanglingLink, type Examined, examine, refuseLinkLoop } from './examine.ts';
 import type { FileList, ListedDirectory } from './file-list.ts';
+import type { StoredEntries } from './stored-entries.ts';
 import { failedText, line, quotedPath, unexaminedText, vanishedText } from './texts.ts';
 
 /** What `munge symlinks` puts before a stored link's target. */
@@ -31,6 +32,9 @@ const MUNGED_PREFIX = Buffer.from('/rsyncd-munged/');
 
 /** Names between two looks at the clock and the output: far less than a time slice, and 4 KiB of list. */
 const NAMES_PER_LOOK = 32;
+
+/** What a name of a directory came to: a sub-directory, something else or nothing, or the promise of either. */
+type Scanned = ListedDirectory | null | Promise<ListedDirectory | null>;
 
 const SLASH = 0x2f;
 const EMPTY = Buffer.alloc(0);
@@ -66,13 +70,17 @@ export class ListScanner {
    * @returns its sub-directories, in order of transmission.
    */
   async scan(list: FileList, source: SourceDirectory): Promise<ListedDirectory[]> {
-    const names = await this.#names(source);
+    const { directories } = this.#context;
+    const stored = directories === null ? null : await directories.read(source.directory);
+    const names = stored === null ? await this.#names(source) : null;
+    const count = stored?.count ?? names!.length;
     const found: ListedDirectory[] = [];
     // SECURITY: 10 000 rules make one name as costly as a hundred.
     const namesPerLook = this.#mayLeaveOut(source) ? 1 : NAMES_PER_LOOK;
-    for (let i = 0; i < names.length; i++) {
+    for (let i = 0; i < count; i++) {
       if (i % namesPerLook === 0 && needsBreath(this.#context)) await breathe(this.#context);
-      const listed = this.#scanName(list, source, names[i]!);
+      const listed =
+        stored === null ? this.#scanName(list, source, names![i]!) : this.#scanStored(list, source, stored, i);
       // Almost every name is a file whose entry is out already: awaiting would cost as much as encoding it.
       const directory = listed instanceof Promise ? await listed : listed;
       if (directory !== null) found.push(directory);
@@ -170,34 +178,49 @@ export class ListScanner {
     }
   }
 
-  #scanName(
-    list: FileList,
-    source: SourceDirectory,
-    name: string,
-  ): ListedDirectory | null | Promise<ListedDirectory | null> {
-    const length = this.#wireNames.lengthOf(source, name);
-    if (length > this.#context.limits.pathBytes) return this.#reportLongName(source, bytesOf(name), length);
+  #scanName(list: FileList, source: SourceDirectory, name: string): Scanned {
+    const excess = this.#excessOf(source, name);
+    if (excess > 0) return this.#reportLongName(source, bytesOf(name), excess);
     const stats = this.#statsOf(source, name);
     if (stats === null) return null;
-    const entry = this.#entry;
-    fillFromStats(entry, stats);
-    if (!isRegularMode(entry.mode) || this.#readsContent) return this.#scanOther(list, source, bytesOf(name), stats);
-    // Almost every name is a plain file: its way is short and allocates next to nothing.
-    if (this.#mayLeaveOut(source) && this.#isLeftOut(source, bytesOf(name), stats)) return null;
-    this.#finishEntry(this.#wireNames.of(source, name), null, CONTENT_NONE);
-    this.#put(list, source, name, false);
+    fillFromStats(this.#entry, stats);
+    if (!isRegularMode(this.#entry.mode) || this.#readsContent) {
+      return this.#scanOther(list, source, bytesOf(name), { stats, linkTarget: null });
+    }
+    this.#putPlain(list, source, name);
     return null;
   }
 
-  /** An entry that is no plain file, or of which more is sent than its stats. */
+  /** The same for an entry that somebody has looked at. */
+  #scanStored(list: FileList, source: SourceDirectory, stored: StoredEntries, i: number): Scanned {
+    const name = stored.name(i);
+    const excess = this.#excessOf(source, name);
+    if (excess > 0) return this.#reportLongName(source, bytesOf(name), excess);
+    if (!stored.isKnown(i)) return this.#scanName(list, source, name);
+    if (!stored.isRegular(i) || this.#readsContent) {
+      return this.#scanOther(list, source, bytesOf(name), { stats: stored.stats(i), linkTarget: stored.linkTarget(i) });
+    }
+    stored.fill(i, this.#entry);
+    this.#putPlain(list, source, name);
+    return null;
+  }
+
+  /** Almost every name is a plain file: its way is short and allocates next to nothing. Its attributes were filled in. */
+  #putPlain(list: FileList, source: SourceDirectory, name: string): void {
+    if (this.#mayLeaveOut(source) && this.#isLeftOut(source, bytesOf(name), this.#entry.mode)) return;
+    this.#finishEntry(this.#wireNames.of(source, name), null, CONTENT_NONE);
+    this.#put(list, source, name, false);
+  }
+
+  /** An entry that is no plain file, or of which more is sent than its stats. @param known linkTarget: null unless it is known. */
   #scanOther(
     list: FileList,
     source: SourceDirectory,
     name: Buffer,
-    stats: FileStats,
-  ): ListedDirectory | null | Promise<ListedDirectory | null> {
-    const examined = this.#examineListed(source, name, stats);
-    if (examined === null || this.#isLeftOut(source, name, examined.stats)) return null;
+    known: { readonly stats: FileStats; readonly linkTarget: Buffer | null },
+  ): Scanned {
+    const examined = this.#examineListed(source, name, known);
+    if (examined === null || this.#isLeftOut(source, name, Number(examined.stats.mode))) return null;
     if (examined.stats.isDirectory()) return this.#scanDirectory(list, source, name, examined);
     if (this.#readsContent) return this.send(list, source, name, { examined, content: CONTENT_NONE }).then(() => null);
     fillFromStats(this.#entry, examined.stats);
@@ -245,10 +268,18 @@ export class ListScanner {
   }
 
   /** The same, links followed where the options ask for it. */
-  #examineListed(source: SourceDirectory, name: Buffer, stats: FileStats): Examined | null {
+  #examineListed(
+    source: SourceDirectory,
+    name: Buffer,
+    known: { readonly stats: FileStats; readonly linkTarget: Buffer | null },
+  ): Examined | null {
     try {
       const followsDirectoryLinks = this.#context.options.copyDirlinks;
-      return examine(this.#context, source, name, { wireName: wireNameOf(source, name), followsDirectoryLinks, stats });
+      return examine(this.#context, source, name, {
+        wireName: wireNameOf(source, name),
+        followsDirectoryLinks,
+        ...known,
+      });
     } catch (thrown) {
       return this.#leaveOut(source, name, thrown);
     }
@@ -278,11 +309,15 @@ export class ListScanner {
     messages.ioError |= IOERR_GENERAL;
   }
 
-  #reportLongName(source: SourceDirectory, name: Buffer, length: number): null {
-    const { messages, limits } = this.#context;
+  /** Bytes that an entry's name in the list is too long by; at most 0 when it is not. */
+  #excessOf(source: SourceDirectory, name: string): number {
+    return this.#wireNames.lengthOf(source, name) - this.#context.limits.pathBytes;
+  }
+
+  #reportLongName(source: SourceDirectory, name: Buffer, over: number): null {
+    const { messages } = this.#context;
     if (this.#isHidden(source, name, false)) return null;
     limitHits.count('pathBytes');
-    const over = length - limits.pathBytes;
     messages.fileError(line(`filename overflows max-path len by ${over}: `, wireNameOf(source, name)));
     messages.ioError |= IOERR_GENERAL;
     return null;
@@ -301,10 +336,10 @@ export class ListScanner {
     return !filter.isEmpty || !source.scope.isEmpty || ignoreNonreadable;
   }
 
-  #isLeftOut(source: SourceDirectory, name: Buffer, stats: FileStats): boolean {
-    if (this.#isHidden(source, name, stats.isDirectory())) return true;
+  #isLeftOut(source: SourceDirectory, name: Buffer, mode: number): boolean {
+    if (this.#isHidden(source, name, isDirectoryMode(mode))) return true;
     const { module, view } = this.#context;
-    return module.ignoreNonreadable && !stats.isSymbolicLink() && !view.isReadable(source.directory, name);
+    return module.ignoreNonreadable && !isLinkMode(mode) && !view.isReadable(source.directory, name);
   }
 
   #shownTarget(target: Buffer): Buffer {

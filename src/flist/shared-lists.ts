@@ -1,21 +1,28 @@
 /**
- * The cache behind `file_list_cache`: one scan for all clients of a module that ask for the same list. One per event loop;
+ * The cache behind `file_list_cache`: one scan for all clients of a module. One per event loop, over memory that all see;
  * transfer-phase.ts asks for each session.
  *
- * A tree is what clients of a module may share until it is too old, a recording one way to list it. Sessions that play a
- * recording keep it whatever becomes of the cache.
+ * A tree is what clients of a module may share until it is too old. Its directories are read once for all (stored-directories.ts).
+ * Clients that ask for the same list also share the bytes that it is sent in: while it is made, those of one event loop play a
+ * recording; once it is complete it is published to all. Sessions that play something keep it whatever becomes of the cache.
  */
 
 import { FileError } from '../errors.ts';
+import { monotonicMs } from '../shared.ts';
 import { TimeSlice } from '../slice.ts';
+import type { SharedStore } from '../store/shared-store.ts';
 import { type ModuleRoot, ModuleView } from '../vfs/module-root.ts';
 import { closeModuleRoot, duplicateModuleRoot } from '../vfs/open-root.ts';
 import type { DirectoryPath } from '../vfs/path.ts';
 import type { ListContext, ModuleListing } from './context.ts';
+import { ListBuilder } from './list-builder.ts';
 import { listKey } from './list-key.ts';
+import type { ListSource } from './list-source.ts';
+import { PublishedLists, publishedParts } from './published-lists.ts';
 import { RecordedLists } from './recorded-lists.ts';
-import { Recording } from './recording.ts';
+import { type RecordedList, Recording } from './recording.ts';
 import type { SourceArgument } from './source-argument.ts';
+import { StoredDirectories, storeKey } from './stored-directories.ts';
 
 /** Of a generation file, more is not looked at: a number or a name stands in it. */
 const GENERATION_BYTES = 4096;
@@ -33,7 +40,8 @@ export interface ListRequest {
   readonly context: ListContext;
   /** The session's own. */
   readonly root: ModuleRoot;
-  readonly args: readonly SourceArgument[];
+  /** Null when they are not known beforehand. */
+  readonly args: readonly SourceArgument[] | null;
   readonly settings: ListCacheSettings;
 }
 
@@ -41,32 +49,47 @@ export interface ListRequest {
 export interface ListCacheCounts {
   hits: number;
   misses: number;
-  /** Sessions that shared nothing because of what they asked for. */
+  /** Sessions whose list is theirs alone, because of what they asked for; they share directories all the same. */
   bypassed: number;
+}
+
+/** Where things are kept, for all workers. */
+export interface ListStores {
+  readonly directories: SharedStore;
+  readonly recordings: SharedStore;
+}
+
+/** The lists of a session that shares something. Close it when the session ends. */
+export interface SharedLists {
+  readonly source: ListSource;
+  close(): void;
 }
 
 /** What clients of a module share. */
 class SharedTree {
+  /** Made here and not complete. */
   readonly recordings = new Map<string, Recording>();
   readonly view: ModuleView;
+  readonly directories: StoredDirectories;
+  readonly name: string;
+  readonly tag: number;
   readonly #rootFd: number;
-  readonly #identity: string;
-  readonly #bornMs = performance.now();
-  /** Sessions that play one of its recordings, and lists that are being made. */
+  /** Sessions that play one of its recordings or list for themselves, and directories that are being read. */
   #users = 0;
   /** A list of it did not fit. */
   isTooBig = false;
   #isDropped = false;
   #isClosed = false;
 
-  constructor({ context, root }: ListRequest, identity: string) {
+  /** @param name of this tree, at no other time and of no other. */
+  constructor({ context, root }: ListRequest, name: string, store: SharedStore) {
+    const { limits } = context;
     this.#rootFd = duplicateModuleRoot(root.fd);
-    this.#identity = identity;
-    this.view = new ModuleView({ ...root, fd: this.#rootFd }, context.limits);
-  }
-
-  isFresh(identity: string, { maxAgeMs }: ListCacheSettings): boolean {
-    return this.#identity === identity && performance.now() - this.#bornMs < maxAgeMs;
+    this.name = name;
+    this.tag = storeKey(name).readInt32LE(0) | 1;
+    this.view = new ModuleView({ ...root, fd: this.#rootFd }, limits);
+    const onReading = (isReading: boolean) => (isReading ? this.enter() : this.leave());
+    this.directories = new StoredDirectories(store, { name, tag: this.tag, view: this.view, limits, onReading });
   }
 
   drop(): void {
@@ -92,51 +115,60 @@ class SharedTree {
   }
 }
 
-/** Where a kept recording stands, and how much of the bound it takes. */
+/** Where a kept recording stands, and how much of the store is set aside for it. */
 interface Kept {
   readonly tree: SharedTree;
   readonly key: string;
   bytes: number;
 }
 
-/** Bounded; the recording that was used longest ago goes first. */
+/** Bounded; what was used longest ago goes first. */
 export class ListCache {
-  readonly #maxBytes: number;
+  readonly #stores: ListStores;
+  readonly #epoch: string;
   readonly #counts: ListCacheCounts;
   readonly #trees = new Map<ModuleListing, SharedTree>();
   /** In the order of their last use. */
   readonly #kept = new Map<Recording, Kept>();
   readonly #timers = new Set<NodeJS.Timeout>();
-  #bytes = 0;
   #isClosed = false;
 
-  /** @param maxBytes bound on what is kept for sessions to come. */
-  constructor(maxBytes: number, counts: ListCacheCounts = { hits: 0, misses: 0, bypassed: 0 }) {
-    this.#maxBytes = maxBytes;
+  /** @param epoch names the configuration: nothing is shared across two. */
+  constructor(stores: ListStores, epoch: string, counts: ListCacheCounts = { hits: 0, misses: 0, bypassed: 0 }) {
+    this.#stores = stores;
+    this.#epoch = epoch;
     this.#counts = counts;
   }
 
-  /** What is kept occupies about so many bytes. */
+  /** What this event loop has put in and set aside, roughly. */
   get bytes(): number {
-    return this.#bytes;
+    return this.#stores.directories.bytes + this.#stores.recordings.bytes;
   }
 
-  /** The lists that a session shares with others; null when it has to scan for itself. @throws FileError */
-  open(request: ListRequest): RecordedLists | null {
-    const { context } = request;
-    const key = this.#isClosed ? null : listKey(context, request.args);
-    const tree = key === null ? null : this.#treeFor(request);
-    if (key === null || tree === null || tree.isTooBig) {
+  /** The lists of a session; null when it has to scan for itself. @throws FileError */
+  open(request: ListRequest): SharedLists | null {
+    if (this.#isClosed) return null;
+    const { context, args } = request;
+    const tree = this.#treeFor(request);
+    const key = args === null ? null : listKey(context, args);
+    if (key === null || tree.isTooBig) {
       this.#counts.bypassed++;
-      return null;
+      const source = new ListBuilder({ ...context, directories: tree.directories });
+      return entered(tree, source);
+    }
+    const published = this.#stores.recordings.find(storeKey(`${tree.name} ${key}`));
+    if (published !== null) {
+      this.#counts.hits++;
+      const lists = new PublishedLists(published, context);
+      return { source: lists, close: () => lists.close() };
     }
     const known = tree.recordings.get(key);
-    const recording = known?.isUsable ? known : this.#record(tree, key, request);
+    const recording = known?.isUsable ? known : this.#record(tree, key, { context, args: args! });
     if (recording === known) this.#counts.hits++;
     else this.#counts.misses++;
     this.#use(recording);
-    tree.enter();
-    return new RecordedLists(recording, context, () => tree.leave());
+    const lists = new RecordedLists(recording, context);
+    return entered(tree, lists, () => lists.close());
   }
 
   /** Keeps nothing any more; sessions that share a list go on. */
@@ -149,31 +181,54 @@ export class ListCache {
   #treeFor(request: ListRequest): SharedTree {
     const { context, settings } = request;
     const { module } = context;
-    const identity = identityOf(request);
+    const { maxAgeMs } = settings;
+    const place = JSON.stringify([this.#epoch, module.name, identityOf(request)]);
+    const nowMs = monotonicMs();
+    const isFresh = (bornMs: number) => nowMs - bornMs < maxAgeMs;
+    const bornMs = this.#stores.directories.agree(storeKey(place), isFresh, nowMs);
+    const name = `${place} ${bornMs}`;
     const known = this.#trees.get(module);
-    if (known?.isFresh(identity, settings)) return known;
+    if (known?.name === name) return known;
     this.#dropTree(module);
-    const tree = new SharedTree(request, identity);
+    const tree = new SharedTree(request, name, this.#stores.directories);
     this.#trees.set(module, tree);
-    const timer = setTimeout(() => {
-      this.#timers.delete(timer);
-      if (this.#trees.get(module) === tree) this.#dropTree(module);
-    }, settings.maxAgeMs);
+    const timer = setTimeout(
+      () => {
+        this.#timers.delete(timer);
+        if (this.#trees.get(module) === tree) this.#dropTree(module);
+      },
+      bornMs + maxAgeMs - nowMs,
+    );
     this.#timers.add(timer.unref());
     return tree;
   }
 
-  #record(tree: SharedTree, key: string, { context, args }: ListRequest): Recording {
+  #record(tree: SharedTree, key: string, { context, args }: RecordRequest): Recording {
+    const { view, directories } = tree;
     const recording: Recording = new Recording({
-      context: { ...context, view: tree.view, slice: new TimeSlice() },
+      context: { ...context, view, directories, slice: new TimeSlice() },
       args,
       onGrowth: () => this.#grown(recording),
+      onComplete: (lists) => this.#publish(recording, lists),
       onSpoiled: () => this.#forget(recording),
       onMaking: (isMaking) => (isMaking ? tree.enter() : tree.leave()),
     });
     tree.recordings.set(key, recording);
     this.#kept.set(recording, { tree, key, bytes: 0 });
     return recording;
+  }
+
+  /** Gives a complete recording to all workers. */
+  #publish(recording: Recording, lists: readonly RecordedList[]): void {
+    const kept = this.#kept.get(recording);
+    if (kept === undefined) return;
+    const { tree, key } = kept;
+    const { recordings } = this.#stores;
+    const claimed = recordings.claim(storeKey(`${tree.name} ${key}`), tree.tag, 0);
+    const parts = claimed.kind === 'ours' ? publishedParts(lists) : [];
+    this.#forget(recording);
+    if (claimed.kind === 'found') claimed.blob.close();
+    if (claimed.kind === 'ours' && !recordings.publish(claimed.claim, parts, false)) tree.isTooBig = true;
   }
 
   /** Puts it behind all others. */
@@ -187,14 +242,15 @@ export class ListCache {
   #grown(recording: Recording): void {
     const kept = this.#kept.get(recording);
     if (kept === undefined) return;
-    this.#bytes += recording.bytes - kept.bytes;
-    kept.bytes = recording.bytes;
-    while (this.#bytes > this.#maxBytes) {
+    const { recordings } = this.#stores;
+    while (!recordings.reserve(kept.bytes, recording.bytes)) {
       const [oldest] = this.#kept.keys();
       // SECURITY: a tree that does not fit must not push the others out with each of its clients.
       if (this.#kept.size === 1) kept.tree.isTooBig = true;
       this.#forget(oldest!);
+      if (oldest === recording) return;
     }
+    kept.bytes = recording.bytes;
   }
 
   /** Keeps a recording no longer. */
@@ -203,7 +259,7 @@ export class ListCache {
     if (kept === undefined) return;
     this.#kept.delete(recording);
     kept.tree.recordings.delete(kept.key);
-    this.#bytes -= kept.bytes;
+    this.#stores.recordings.reserve(kept.bytes, 0);
     recording.release();
   }
 
@@ -212,8 +268,26 @@ export class ListCache {
     if (tree === undefined) return;
     this.#trees.delete(module);
     for (const recording of [...tree.recordings.values()]) this.#forget(recording);
+    for (const store of [this.#stores.directories, this.#stores.recordings]) store.drop(tree.tag);
     tree.drop();
   }
+}
+
+interface RecordRequest {
+  readonly context: ListContext;
+  readonly args: readonly SourceArgument[];
+}
+
+/** Lists that need their tree until they are closed. */
+function entered(tree: SharedTree, source: ListSource, close: () => void = () => {}): SharedLists {
+  tree.enter();
+  return {
+    source,
+    close: () => {
+      close();
+      tree.leave();
+    },
+  };
 }
 
 /** Changes when another directory or another generation is published. */

@@ -6,8 +6,7 @@ import { type CompressionTools, createCompressor } from '../compress/choose.ts';
 import { EXIT, ProtocolError, UsageError } from '../errors.ts';
 import type { ListContext, SharedDigests } from '../flist/context.ts';
 import { FileLists } from '../flist/lists.ts';
-import type { RecordedLists } from '../flist/recorded-lists.ts';
-import type { ListCache, ListCacheSettings } from '../flist/shared-lists.ts';
+import type { ListCache, ListCacheSettings, SharedLists } from '../flist/shared-lists.ts';
 import { parseSourceArgument, type SourceArgument } from '../flist/source-argument.ts';
 import type { Limits } from '../limits.ts';
 import type { ServerOptions } from '../options/server-options.ts';
@@ -83,7 +82,7 @@ export async function runTransfer(setup: TransferSetup): Promise<void> {
   let listSum: ContentSum | null = null;
   let sums: TransferSums | null = null;
   let compressed: CompressedTokens | null = null;
-  let shared: RecordedLists | null = null;
+  let shared: SharedLists | null = null;
   const delta = new DeltaState();
   try {
     listSum = options.checksum ? await acquireListSum(agreement.listSum) : null;
@@ -91,7 +90,7 @@ export async function runTransfer(setup: TransferSetup): Promise<void> {
     const context = listContext(setup, view, filter, listSum);
     const sources = await sourceArguments(context, setup, { reader, framed });
     shared = sharedLists(context, setup, sources);
-    const lists = new FileLists(context, shared ?? undefined);
+    const lists = new FileLists(context, shared?.source);
     const progress = new TransferProgress(lists, writer, setup.onFileSent);
     setup.onProgress(progress);
     watchdog.arrived();
@@ -165,6 +164,7 @@ function listContext(
     ndxEncoder: new NdxEncoder(protocol),
     listSum,
     digests: digests === null || agreement.listSum === 'none' ? null : { ...digests, sum: agreement.listSum },
+    directories: null,
     slice,
   };
 }
@@ -184,10 +184,11 @@ function compressedTokens({ agreement, protocol, compressionTools, streams }: Tr
 }
 
 /** Null when the session scans for itself. */
-function sharedLists(context: ListContext, setup: TransferSetup, { args }: Sources): RecordedLists | null {
+function sharedLists(context: ListContext, setup: TransferSetup, { args }: Sources): SharedLists | null {
   const { listCache } = setup;
-  if (listCache === null || !Array.isArray(args)) return null;
-  return listCache.cache.open({ context, root: rootOf(setup), args, settings: listCache.settings });
+  if (listCache === null) return null;
+  const known = Array.isArray(args) ? args : null;
+  return listCache.cache.open({ context, root: rootOf(setup), args: known, settings: listCache.settings });
 }
 
 interface Sources {

@@ -27,7 +27,11 @@ import { readDirectory } from './read-directory.ts';
 import type { XattrCalls } from './xattrs.ts';
 
 /** Attributes with nanoseconds and 64-bit numbers. */
-export type FileStats = BigIntStats;
+export type FileStats = Pick<
+  BigIntStats,
+  | ('dev' | 'ino' | 'mode' | 'nlink' | 'uid' | 'gid' | 'rdev' | 'size' | 'atimeNs' | 'mtimeNs' | 'ctimeNs')
+  | ('isDirectory' | 'isSymbolicLink' | 'isFile')
+>;
 
 const SLASH = 0x2f;
 const NUL = 0;

@@ -22,6 +22,7 @@ import { expandGlobs, type GlobDeps } from '../../src/session/globs.ts';
 import { moduleListing } from '../../src/session/greeting.ts';
 import { SharedCounts } from '../../src/shared.ts';
 import { TimeSlice } from '../../src/slice.ts';
+import { SharedStore } from '../../src/store/shared-store.ts';
 import { BlockIndex } from '../../src/transfer/block-index.ts';
 import { BlockSums } from '../../src/transfer/block-sums.ts';
 import { parseSumHead, writeSumHead } from '../../src/transfer/sum-head.ts';
@@ -33,8 +34,8 @@ import { clientSums, search } from './transfer/match-helpers.ts';
 
 const N = 40;
 
-/** What digest-cache.ts counts for one sum. */
-const DIGEST_ENTRY_BYTES = 320;
+/** A page for each sum. */
+const DIGEST_PAGE_BYTES = 32;
 
 const bytes = (text: string): Buffer => Buffer.from(text, 'latin1');
 
@@ -155,7 +156,9 @@ function xattrValue(count: number, { xattrValueBytes }: Limits): void {
 
 /** Sums that fill the cache and go over. */
 function digests(count: number): void {
-  const cache = new DigestCache({ digestCacheBytes: N * DIGEST_ENTRY_BYTES });
+  const cache = new DigestCache(
+    new SharedStore({ bytes: SharedStore.bytesFor(N, DIGEST_PAGE_BYTES), pageBytes: DIGEST_PAGE_BYTES }),
+  );
   times(count, (index) => {
     const listed = { dev: 1n, ino: BigInt(index), size: 1n, mtimeNs: 1n, ctimeNs: 1n } as FileStats;
     cache.keep('md5', bytes('sum'), { listed, before: listed, after: listed, begunMs: Date.now() });

@@ -4,13 +4,16 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { digestOf } from '../../../src/flist/content-sum.ts';
 import { DigestCache } from '../../../src/flist/digest-cache.ts';
 import type { SourceDirectory } from '../../../src/flist/entry.ts';
+import { SharedStore } from '../../../src/store/shared-store.ts';
 import type { FileStats } from '../../../src/vfs/module-root.ts';
 import { makeSession } from '../support/session-context.ts';
 import { cleanUp, makeTree, TREE_MTIME } from './list-fixture.ts';
 
 afterEach(cleanUp);
 
-const BOUNDS = { digestCacheBytes: 32_000 };
+/** Memory of a store with room for so many sums. */
+const storeOf = (sums: number) => new SharedStore({ bytes: SharedStore.bytesFor(sums, 32), pageBytes: 32 });
+const newCache = (sums = 100) => new DigestCache(storeOf(sums));
 const LONG_AGO = { size: 5n, mtimeNs: 1n, ctimeNs: 1n, dev: 1n, ino: 1n } as FileStats;
 
 function statsOf(changes: Partial<FileStats>): FileStats {
@@ -23,19 +26,19 @@ function keep(cache: DigestCache, stats: FileStats, seen: { before?: FileStats; 
 
 describe('a kept sum', () => {
   it('is found for the same file and the same algorithm', () => {
-    const cache = new DigestCache(BOUNDS);
+    const cache = newCache();
     keep(cache, LONG_AGO);
     expect([cache.find('md5', LONG_AGO)?.toString(), cache.find('md4', LONG_AGO)]).toEqual(['sum', null]);
   });
 
   it.each(['size', 'mtimeNs', 'ctimeNs', 'dev', 'ino'] as const)('is not found when %s is another', (field) => {
-    const cache = new DigestCache(BOUNDS);
+    const cache = newCache();
     keep(cache, LONG_AGO);
     expect(cache.find('md5', statsOf({ [field]: 7n }))).toBeNull();
   });
 
   it('is not that of a file that changed while it was read, or before it was opened', () => {
-    const cache = new DigestCache(BOUNDS);
+    const cache = newCache();
     keep(cache, LONG_AGO, { after: statsOf({ ctimeNs: 2n }) });
     keep(cache, LONG_AGO, { before: statsOf({ size: 6n }), after: statsOf({ size: 6n }) });
     keep(cache, LONG_AGO, { before: statsOf({ ino: 2n }) });
@@ -43,7 +46,7 @@ describe('a kept sum', () => {
   });
 
   it('is not that of a file that changed just now: it could change again within one tick of its clock', () => {
-    const cache = new DigestCache(BOUNDS);
+    const cache = newCache();
     const nowNs = BigInt(Date.now()) * 1_000_000n;
     keep(cache, statsOf({ ctimeNs: nowNs - 1_000_000_000n }));
     expect(cache.bytes).toBe(0);
@@ -52,12 +55,12 @@ describe('a kept sum', () => {
   });
 
   it('goes when others were used later and there is no room', () => {
-    const cache = new DigestCache({ digestCacheBytes: 3 * 320 });
+    const cache = newCache(3);
     for (const ino of [1n, 2n, 3n]) keep(cache, statsOf({ ino }));
     cache.find('md5', statsOf({ ino: 1n }));
     keep(cache, statsOf({ ino: 4n }));
     const found = [1n, 2n, 3n, 4n].map((ino) => cache.find('md5', statsOf({ ino })) !== null);
-    expect([found, cache.bytes]).toEqual([[true, false, true, true], 960]);
+    expect([found, cache.bytes]).toEqual([[true, false, true, true], 3 * 32]);
   });
 });
 
@@ -65,7 +68,7 @@ describe('the sum of a listed file', () => {
   it('is computed once for all sessions, and anew when the file has changed', async () => {
     const root = makeTree({ file: 'content' });
     const counts = { hits: 0, misses: 0 };
-    const cache = new DigestCache(BOUNDS, counts);
+    const cache = new DigestCache(storeOf(1), counts);
     // Its ctime is that of now: what a settled file is, the clock of `keep` decides.
     const settled = Object.assign(Object.create(cache), {
       find: cache.find.bind(cache),

@@ -7,6 +7,7 @@ import { FileLists } from '../../../src/flist/lists.ts';
 import { ListCache, type ListCacheSettings } from '../../../src/flist/shared-lists.ts';
 import { parseSourceArgument } from '../../../src/flist/source-argument.ts';
 import { DEFAULT_LIMITS } from '../../../src/limits.ts';
+import { SharedStore } from '../../../src/store/shared-store.ts';
 import { closeModuleRoot, openModuleRoot } from '../../../src/vfs/open-root.ts';
 import { dataOf, messagesOf } from '../support/bytes.ts';
 import type { FakeTransport } from '../support/fake-transport.ts';
@@ -16,6 +17,7 @@ import { cleanUp, makeTree, TREE_MTIME } from './list-fixture.ts';
 afterEach(cleanUp);
 
 const MIB = 1024 ** 2;
+const PAGE_BYTES = 512;
 const KEPT: ListCacheSettings = { maxAgeMs: 3_600_000, generationFile: null };
 const TREE = { 'a/f1': '1', 'a/b/f2': '22', 'a/b/c/f3': '333', top: 'top', 'e/': '', 'a-/x': 'x', link: '-> top' };
 const DOT = [parseSourceArgument(Buffer.alloc(0), false)];
@@ -34,7 +36,12 @@ class Clients {
   #module: ListContext['module'] | null = null;
 
   constructor(root: string, maxBytes = 64 * MIB, settings: ListCacheSettings = KEPT) {
-    this.cache = new ListCache(maxBytes, this.counts);
+    const sizes = { bytes: maxBytes, pageBytes: PAGE_BYTES };
+    this.cache = new ListCache(
+      { directories: new SharedStore(sizes), recordings: new SharedStore(sizes) },
+      'epoch',
+      this.counts,
+    );
     this.#root = root;
     this.#settings = settings;
   }
@@ -49,7 +56,7 @@ class Clients {
       ? this.cache.open({ context, root: { fd: rootFd, linklessPath: null }, args: DOT, settings: this.#settings })
       : null;
     closeModuleRoot(rootFd);
-    const lists = new FileLists(context, shared ?? undefined);
+    const lists = new FileLists(context, shared?.source);
     return {
       transport: fixture.transport as FakeTransport,
       context,
@@ -138,7 +145,6 @@ describe('a shared scan', () => {
     await expect(sent).rejects.toThrow(PeerGone);
     only.close();
     expect(dataOf(await clients.list()).equals(dataOf(await clients.list({}, false)))).toBe(true);
-    expect(clients.counts).toEqual({ hits: 0, misses: 2, bypassed: 0 });
   });
 
   it('is taken over between two lists', async () => {
@@ -218,7 +224,7 @@ describe('a kept scan', () => {
     const session = await clients.begin(plan);
     await session.lists.sendFirst(DOT, false);
     clients.cache.close();
-    expect(clients.cache.bytes).toBe(0);
+    expect(clients.cache.bytes).toBeLessThanOrEqual(PAGE_BYTES);
     const alone = await clients.list(plan, false);
     while (!session.lists.isComplete) await session.lists.sendSubList();
     session.context.writer.flush();
@@ -235,7 +241,8 @@ describe('the bound of kept scans', () => {
     const sent = await Promise.all(sessions.map((session) => session.sendAll()));
     expect(sent.map((bytes) => dataOf(bytes).equals(alone))).toEqual([true, true]);
     for (const session of sessions) session.close();
-    expect(clients.cache.bytes).toBe(0);
+    // When it was begun, and the root with one entry.
+    expect(clients.cache.bytes).toBeLessThanOrEqual(2 * PAGE_BYTES);
     await clients.list();
     expect(clients.counts).toEqual({ hits: 1, misses: 1, bypassed: 1 });
   });

@@ -144,6 +144,7 @@ export async function makeSession(plan: ContextPlan): Promise<SessionFixture> {
     ndxEncoder: new NdxEncoder(protocol),
     listSum,
     digests: null,
+    directories: null,
     slice: new TimeSlice(),
   } as unknown as ListContext;
   return {

@@ -1,0 +1,132 @@
+/**
+ * Directories of one tree that clients share: who is first reads one, all others get what was read, whatever their options and
+ * filters. scan.ts asks for each directory; shared-lists.ts has one of these for each tree.
+ *
+ * Reading never waits for a client, so that one which does not go on, or goes away, holds nobody up.
+ */
+
+import { hash } from 'node:crypto';
+import { FileError, VanishedError } from '../errors.ts';
+import type { Limits } from '../limits.ts';
+import { monotonicMs } from '../shared.ts';
+import { TimeSlice } from '../slice.ts';
+import type { HeldBlob } from '../store/pages.ts';
+import type { Claim, SharedStore } from '../store/shared-store.ts';
+import { KEY_BYTES } from '../store/slots.ts';
+import type { ModuleView } from '../vfs/module-root.ts';
+import type { DirectoryPath } from '../vfs/path.ts';
+import { StoredEntries, StoredEntriesBuilder } from './stored-entries.ts';
+
+/** Names between two looks at the clock. */
+const NAMES_PER_LOOK = 32;
+
+/** A key in a store for what has a name. */
+export function storeKey(name: string): Buffer {
+  return hash('sha256', name, 'buffer').subarray(0, KEY_BYTES);
+}
+
+export interface StoredTree {
+  /** Tells it from all other trees. */
+  readonly name: string;
+  /** For SharedStore.drop. */
+  readonly tag: number;
+  /** Not a session's. */
+  readonly view: ModuleView;
+  readonly limits: Pick<Limits, 'listCacheWaitMs'>;
+  /** Called when a directory begins to be read, and when that has ended. */
+  readonly onReading: (isReading: boolean) => void;
+}
+
+/** One per tree and worker. */
+export class StoredDirectories {
+  readonly #store: SharedStore;
+  readonly #tree: StoredTree;
+  #isFull = false;
+
+  constructor(store: SharedStore, tree: StoredTree) {
+    this.#store = store;
+    this.#tree = tree;
+  }
+
+  /** The entries of a directory; null when they cannot be shared: the caller looks for itself, and reports what is wrong. */
+  async read(directory: DirectoryPath): Promise<StoredEntries | null> {
+    const { name, tag, limits } = this.#tree;
+    const key = storeKey(`${name} ${directory.toBuffer().toString('latin1')}`);
+    if (this.#isFull) return entriesOf(this.#store.find(key));
+    const endMs = monotonicMs() + limits.listCacheWaitMs;
+    for (;;) {
+      const claimed = this.#store.claim(key, tag, limits.listCacheWaitMs);
+      if (claimed.kind === 'found') return entriesOf(claimed.blob);
+      if (claimed.kind === 'ours') return this.#fill(directory, claimed.claim);
+      const leftMs = endMs - monotonicMs();
+      if (claimed.kind === 'full' || leftMs <= 0) return null;
+      await this.#store.change(claimed.slot, leftMs);
+    }
+  }
+
+  /** Reads a directory and puts it into the store. */
+  async #fill(directory: DirectoryPath, claim: Claim): Promise<StoredEntries | null> {
+    const { view, onReading } = this.#tree;
+    onReading(true);
+    try {
+      const names = await view.readdir(directory);
+      if (StoredEntriesBuilder.bytesFor(names.length) > this.#store.capacityBytes) {
+        this.#store.abandon(claim);
+        return null;
+      }
+      const builder = new StoredEntriesBuilder(names);
+      const isWhole = await this.#look(directory, names, builder);
+      const parts = builder.parts();
+      // What vanishes while it is read belongs to the message of one client only.
+      if (!isWhole) this.#store.abandon(claim);
+      else if (!this.#store.publish(claim, parts, true)) this.#isFull = true;
+      return new StoredEntries(joined(parts));
+    } catch (thrown) {
+      this.#store.abandon(claim);
+      if (thrown instanceof FileError) return null;
+      throw thrown;
+    } finally {
+      onReading(false);
+    }
+  }
+
+  /** @returns whether every name was still there. */
+  async #look(directory: DirectoryPath, names: readonly string[], builder: StoredEntriesBuilder): Promise<boolean> {
+    const slice = new TimeSlice();
+    let isWhole = true;
+    for (let i = 0; i < names.length; i++) {
+      if (i % NAMES_PER_LOOK === 0 && slice.expired) await slice.yield();
+      if (!this.#add(directory, names[i]!, builder)) isWhole = false;
+    }
+    return isWhole;
+  }
+
+  /** @returns whether the name was still there. */
+  #add(directory: DirectoryPath, name: string, builder: StoredEntriesBuilder): boolean {
+    const { view } = this.#tree;
+    try {
+      const stats = view.lstat(directory, name);
+      builder.add(stats, stats.isSymbolicLink() ? view.readlink(directory, Buffer.from(name, 'latin1')) : null);
+      return true;
+    } catch (thrown) {
+      if (!(thrown instanceof FileError)) throw thrown;
+      builder.add(null, null);
+      return !(thrown instanceof VanishedError);
+    }
+  }
+}
+
+function entriesOf(blob: HeldBlob | null): StoredEntries | null {
+  if (blob === null) return null;
+  const entries = new StoredEntries(blob.read(0, blob.lengthBytes));
+  blob.close();
+  return entries;
+}
+
+function joined(parts: readonly Buffer[]): Buffer<ArrayBuffer> {
+  if (parts.length === 1) return parts[0] as Buffer<ArrayBuffer>;
+  const bytes = Buffer.allocUnsafeSlow(parts.reduce((sum, { length }) => sum + length, 0)) as Buffer<ArrayBuffer>;
+  let at = 0;
+  for (const part of parts) at += part.copy(bytes, at);
+  return bytes;
+}
