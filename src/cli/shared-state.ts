@@ -21,11 +21,11 @@ const SIZES = {
   proxyHeaders: SharedCounts.BYTES,
 } as const;
 
-/** Bytes of a page: directories and recordings are large, sums are not. */
-const PAGES = { directories: 2048, recordings: 2048, digests: 32 } as const;
+/** Bytes of a page. */
+const PAGES = { directories: 2048, recordings: 8192, digests: 32 } as const;
 
 /** What holds one page of each. */
-const SMALLEST_CACHE = 4096;
+const SMALLEST_CACHE = 16 * 1024;
 
 type CacheLimits = Pick<Limits, 'listCacheBytes' | 'digestCacheBytes'>;
 

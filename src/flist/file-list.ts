@@ -84,6 +84,9 @@ export class FileList {
   /** What AttributeLists.put returned, by place of transmission; null while that is 0 for all. */
   #abbreviated: Uint32Array<ArrayBuffer> | null = null;
 
+  /** Gives what stands in the list; null when that is here. */
+  #load: (() => PackedList) | null = null;
+
   constructor(start: number, protocol: number) {
     this.start = start;
     this.#protocol = protocol;
@@ -171,8 +174,9 @@ export class FileList {
     return sorted;
   }
 
-  /** Place of transmission of a sorted index. */
+  /** Place of transmission of a sorted index: where every look at an entry begins. */
   positionOf(ndx: number): number {
+    if (this.#load !== null) this.#unpack(this.#load());
     return this.#order[ndx - this.start]!;
   }
 
@@ -246,17 +250,14 @@ export class FileList {
     return { records: this.#records, order: this.#order, names: this.#names, sources: this.#sources };
   }
 
-  /** The list that was packed. Counts and `entriesThrough` are the caller's. */
-  static unpack(
-    { start, protocol, count }: { start: number; protocol: number; count: number },
-    { records, order, names, sources }: PackedList,
-  ): FileList {
-    const list = new FileList(start, protocol);
-    list.#records = records;
-    list.#order = order;
-    list.#names = names;
-    list.#sources = [...sources];
-    list.count = count;
+  /**
+   * The list that was packed. `entriesThrough` is the caller's.
+   * @param load called when the first entry is asked for, if ever.
+   */
+  static unpack(known: { start: number; protocol: number; count: number }, load: () => PackedList): FileList {
+    const list = new FileList(known.start, known.protocol);
+    list.count = known.count;
+    list.#load = load;
     return list;
   }
 
@@ -265,6 +266,14 @@ export class FileList {
     this.#records = this.#records.slice(0, this.count * WORDS);
     this.#names = Buffer.from(this.#names.subarray(0, this.#namesLength));
     return this.#records.byteLength + this.#namesLength + this.#order.byteLength + LIST_OVERHEAD;
+  }
+
+  #unpack({ records, order, names, sources }: PackedList): void {
+    this.#load = null;
+    this.#records = records;
+    this.#order = order;
+    this.#names = names;
+    this.#sources = [...sources];
   }
 
   #count(at: number): number {

@@ -10,7 +10,7 @@ import type { HeldBlob } from '../store/pages.ts';
 import { DirectoryPath, splitPath } from '../vfs/path.ts';
 import { breathe, type ListContext, needsBreath } from './context.ts';
 import type { SourceDirectory } from './entry.ts';
-import { FileList } from './file-list.ts';
+import { FileList, type PackedList } from './file-list.ts';
 import type { ListSource } from './list-source.ts';
 import type { RecordedList } from './recording.ts';
 
@@ -136,12 +136,11 @@ export class PublishedLists implements ListSource {
     const blob = this.#blob;
     const start = this.#at;
     const header = wordsOf(blob.read(start, 4 * HEADER_WORDS));
-    const words = wordsOf(blob.read(start + 4 * HEADER_WORDS, 4 * (header[L_WORDS]! - HEADER_WORDS)));
+    const wordsAt = start + 4 * HEADER_WORDS;
     const bytesAt = start + 4 * header[L_WORDS]!;
-    const names = blob.read(bytesAt, header[L_NAMES]!);
-    const paths = blob.read(bytesAt + names.length, header[L_PATHS]!);
+    const framesAt = bytesAt + header[L_NAMES]! + header[L_PATHS]!;
     this.#at = bytesAt + header[L_BYTES]!;
-    await this.#send(words.subarray(0, header[L_PIECES]!), bytesAt + names.length + paths.length);
+    await this.#send(wordsOf(blob.read(wordsAt, 4 * header[L_PIECES]!)), framesAt);
     this.#header = header;
     const { messages, protocol } = this.#output;
     messages.adopt({
@@ -149,15 +148,28 @@ export class PublishedLists implements ListSource {
       hasFileErrors: (header[L_FLAGS]! & HAS_FILE_ERRORS) !== 0,
       fileMessages: header[L_MESSAGES]!,
     });
-    const count = header[L_COUNT]!;
+    const known = { start: header[L_START]!, protocol, count: header[L_COUNT]! };
+    // Of most lists the client never asks for anything.
+    const list = FileList.unpack(known, () => this.#load(header, wordsAt));
+    list.entriesThrough = header[L_THROUGH]!;
+    return list;
+  }
+
+  #load(header: Uint32Array, wordsAt: number): PackedList {
     const sourcesAt = header[L_PIECES]!;
     const recordsAt = sourcesAt + 3 * header[L_SOURCES]!;
-    const sources = this.#makeSource.all(words.subarray(sourcesAt, recordsAt), paths);
-    const [records, order] = [words.subarray(recordsAt, words.length - count), words.subarray(words.length - count)];
-    const list = FileList.unpack({ start: header[L_START]!, protocol, count }, { records, order, names, sources });
-    list.entriesThrough = header[L_THROUGH]!;
-    if (this.nextDirectory === null) blob.close();
-    return list;
+    const wordCount = header[L_WORDS]! - HEADER_WORDS;
+    const orderAt = wordCount - header[L_COUNT]!;
+    const words = wordsOf(this.#blob.read(wordsAt, 4 * wordCount));
+    const bytesAt = wordsAt + 4 * wordCount;
+    const names = this.#blob.read(bytesAt, header[L_NAMES]!);
+    const paths = this.#blob.read(bytesAt + names.length, header[L_PATHS]!);
+    return {
+      records: words.subarray(recordsAt, orderAt),
+      order: words.subarray(orderAt),
+      names,
+      sources: this.#makeSource.all(words.subarray(sourcesAt, recordsAt), paths),
+    };
   }
 
   async #send(lengths: Uint32Array, from: number): Promise<void> {
