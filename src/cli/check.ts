@@ -93,7 +93,7 @@ function rateLines({ bytesPerSecond }: Pick<ModuleConfig, 'bytesPerSecond'>): st
 function cacheLines({ listCacheSec, generationFile }: ModuleConfig): string[] {
   if (listCacheSec === 0) return [];
   const until = generationFile === '' ? '' : `, until ${escapeControls(generationFile)} changes`;
-  return [`  file list: one scan for all clients with the same options, for ${listCacheSec} s${until}`];
+  return [`  file list: one scan for all clients, for ${listCacheSec} s${until}`];
 }
 
 /** The bounds that are not what limits.ts says. */

@@ -20,6 +20,8 @@ const FIXED: readonly (readonly [key: string, value: (config: Config) => unknown
   ['listener', ({ listeners }) => listeners],
   ['log_level', ({ logLevel }) => logLevel],
   ['workers', ({ workers }) => workers],
+  ['limits.listCacheBytes', ({ limits }) => limits.listCacheBytes],
+  ['limits.digestCacheBytes', ({ limits }) => limits.digestCacheBytes],
 ];
 
 export interface ReloadSteps {

@@ -25,7 +25,7 @@ const SIZES = {
 const PAGES = { directories: 2048, recordings: 8192, digests: 32 } as const;
 
 /** What holds one page of each. */
-const SMALLEST_CACHE = 16 * 1024;
+const SMALLEST_CACHE = 32 * 1024;
 
 type CacheLimits = Pick<Limits, 'listCacheBytes' | 'digestCacheBytes'>;
 

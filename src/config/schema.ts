@@ -243,7 +243,7 @@ export const MODULE_KEYS = {
     min: 0,
     max: DAY_SEC,
     default: 0,
-    doc: 'Clients with the same options share a scan until it is this old; 0: each has its own.',
+    doc: 'Clients share what was read of a directory until the scan is this old; 0: each has its own.',
   },
   generation_file: {
     kind: 'text',

@@ -24,7 +24,10 @@ import {
 } from './slots.ts';
 
 const LOCK_BYTES = 8;
-const FIXED_BYTES = LOCK_BYTES + SharedSlots.FIXED_BYTES + SharedPages.FIXED_BYTES;
+/** For claims, which have no page yet. */
+const SPARE_SLOTS = 64;
+const FIXED_BYTES =
+  LOCK_BYTES + SharedSlots.FIXED_BYTES + SPARE_SLOTS * SharedSlots.MOST_BYTES + SharedPages.FIXED_BYTES;
 
 /** How large a store is. */
 export interface StoreSize {
@@ -70,8 +73,9 @@ export class SharedStore {
     const count = Math.max(1, Math.floor((bytes - FIXED_BYTES) / bytesOfPage(pageBytes)));
     this.#worker = worker;
     this.#lock = new SharedLock(area, 0);
-    this.#slots = new SharedSlots(memory, LOCK_BYTES, count);
-    this.#pages = new SharedPages({ memory, from: LOCK_BYTES + SharedSlots.bytesFor(count), count, pageBytes });
+    const slots = count + SPARE_SLOTS;
+    this.#slots = new SharedSlots(memory, LOCK_BYTES, slots);
+    this.#pages = new SharedPages({ memory, from: LOCK_BYTES + SharedSlots.bytesFor(slots), count, pageBytes });
     this.#count = count;
   }
 
@@ -108,7 +112,7 @@ export class SharedStore {
       const known = this.#slots.find(key);
       if (known !== 0 && this.#slots.get(known, S_STATE) === READY) return { kind: 'found', blob: this.#hold(known) };
       if (known !== 0 && !this.#isOverdue(known, patienceMs)) return { kind: 'busy', slot: known };
-      const slot = known === 0 ? this.#add(key, tag) : known;
+      const slot = known === 0 ? this.#slots.add(key, tag) : known;
       return slot === 0 ? { kind: 'full' } : { kind: 'ours', claim: this.#claim(slot, tag) };
     });
   }
@@ -163,7 +167,7 @@ export class SharedStore {
       let slot = this.#slots.find(key);
       const isNew = slot === 0;
       if (isNew) {
-        slot = this.#makeRoom(1, 0) ? this.#add(key, 0) : 0;
+        slot = this.#makeRoom(1, 0) ? this.#slots.add(key, 0) : 0;
         if (slot === 0) return else_;
         this.#slots.set(slot, S_OWNER, this.#worker);
         this.#slots.set(slot, S_PAGE, this.#pages.take(1, this.#worker));
@@ -245,13 +249,6 @@ export class SharedStore {
     // With its pages taken, it is a matter of milliseconds.
     const isWaiting = this.#slots.get(slot, S_PAGE) === 0;
     return isWaiting && ((nowWord() - this.#slots.get(slot, S_SINCE)) | 0) >= patienceMs;
-  }
-
-  /** A slot for a key, if need be that of the oldest blob; 0 when none can be had. */
-  #add(key: Uint8Array, tag: number): number {
-    const slot = this.#slots.add(key, tag);
-    if (slot !== 0 || !this.#makeRoom(this.#pages.free + 1, 0)) return slot;
-    return this.#slots.add(key, tag);
   }
 
   #claim(slot: number, tag: number): Claim {
