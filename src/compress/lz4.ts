@@ -71,10 +71,16 @@ export class Lz4Compressor implements TokenCompressor {
         from += this.#emit(data.subarray(from, from + size));
         continue;
       }
-      this.#pending.set(data.subarray(from, from + size), this.#length);
+      const waited = this.#length;
+      this.#pending.set(data.subarray(from, from + size), waited);
       this.#length += size;
       from += size;
-      if (this.#length === INPUT_BYTES) this.#emitPending();
+      if (this.#length < INPUT_BYTES) return;
+      this.#emitPending();
+      if (this.#length > size) continue;
+      // Nothing is left of what waited: the rest is where it was in the data, and need not wait there.
+      from -= this.#length;
+      this.#length = 0;
     }
   }
 
