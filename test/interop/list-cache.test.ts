@@ -23,6 +23,8 @@ const TREE: readonly TreeEntry[] = [
   { name: 'link', symlink: 'lib/x y' },
   { name: 'pipe', is: 'fifo' },
   { name: 'empty', is: 'dir' },
+  { name: 'lib/.rules', content: '- a.c\n' },
+  { name: '.rsync-filter', content: '- x*\n' },
 ];
 
 const OPTION_SETS = [
@@ -36,6 +38,12 @@ const OPTION_SETS = [
   '-a --exclude=*.o',
   '-a --include=*/ --include=*.c --exclude=*',
   '-aF',
+  '-aFF --exclude=large',
+  '-a --filter=:_.rules',
+  '-aC',
+  '-aX',
+  '-r --exclude=lib/deep',
+  '-aH --protocol=29 --exclude=*.o',
   '-n -a',
   '-aL',
   ...[27, 28, 29, 30, 31].map((protocol) => `-a --protocol=${protocol}`),
@@ -64,6 +72,7 @@ beforeAll(async () => {
       module('generation', { file_list_cache: '1h', generation_file: 'GENERATION' }),
       module('brief', { file_list_cache: 1 }),
     ],
+    globals: { workers: 2 },
   });
 }, TEST_MS);
 
@@ -102,12 +111,19 @@ async function namesIn(module: string): Promise<string> {
   return (await rsync(['-r', '--list-only', moduleUrl(daemon.port, module)])).stdout.toString();
 }
 
+/** As often as it takes for each of two workers to be asked; which one accepts a client is left to chance. */
+const ASKED = 6;
+
 describe.skipIf(!hasRoot())('file_list_cache', () => {
   it.each(OPTION_SETS)(
     'gives a client with %s what it would get without',
     async (options) => {
       const alone = await pull('plain', options);
-      for (const shared of [await pull('shared', options), await pull('shared', options)]) {
+      for (const shared of [
+        await pull('shared', options),
+        await pull('shared', options),
+        await pull('shared', options),
+      ]) {
         expect({ ...shared, tree: null }).toEqual({ ...alone, tree: null });
         if (alone.tree !== null) expect(compareSnapshots(alone.tree, shared.tree!)).toEqual([]);
       }
@@ -154,13 +170,13 @@ describe.skipIf(!hasRoot())('file_list_cache', () => {
         false,
       ]);
       writeFileSync(join(dir, 'tree/GENERATION'), '2');
-      expect(hasNew(await namesIn('generation'))).toBe(true);
+      for (let i = 0; i < ASKED; i++) expect(hasNew(await namesIn('generation'))).toBe(true);
       const deadline = Date.now() + 60_000;
       while (!hasNew(await namesIn('brief')))
         if (Date.now() > deadline) throw new Error('a scan of a second ago is kept');
       expect(hasNew(await namesIn('shared'))).toBe(false);
       await daemon.reload();
-      expect(hasNew(await namesIn('shared'))).toBe(true);
+      for (let i = 0; i < ASKED; i++) expect(hasNew(await namesIn('shared'))).toBe(true);
     },
     TEST_MS,
   );

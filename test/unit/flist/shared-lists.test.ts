@@ -4,7 +4,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { PeerGone } from '../../../src/errors.ts';
 import type { ListContext } from '../../../src/flist/context.ts';
 import { FileLists } from '../../../src/flist/lists.ts';
-import { ListCache, type ListCacheSettings } from '../../../src/flist/shared-lists.ts';
+import { ListCache, type ListCacheSettings, type ListStores } from '../../../src/flist/shared-lists.ts';
 import { parseSourceArgument } from '../../../src/flist/source-argument.ts';
 import { DEFAULT_LIMITS } from '../../../src/limits.ts';
 import { SharedStore } from '../../../src/store/shared-store.ts';
@@ -27,6 +27,23 @@ const WIDE = Object.fromEntries(
   Array.from({ length: 3000 }, (_, i) => [`wide/${String(i).padStart(5, '0')}-${'x'.repeat(40)}`, '']),
 );
 
+/** Of worker 0, or of another one over the same memory. */
+function storesOf(maxBytes: number): ListStores {
+  return storesOver([new SharedArrayBuffer(maxBytes), new SharedArrayBuffer(maxBytes)], 0);
+}
+
+function storesOver([directories, recordings]: [SharedArrayBuffer, SharedArrayBuffer], worker: number): ListStores {
+  const store = (memory: SharedArrayBuffer) =>
+    new SharedStore({ bytes: memory.byteLength, pageBytes: PAGE_BYTES }, { memory, worker });
+  return { directories: store(directories), recordings: store(recordings) };
+}
+
+/** Clients of two workers. */
+function twoWorkers(root: string, settings: ListCacheSettings = KEPT): [Clients, Clients] {
+  const memory: [SharedArrayBuffer, SharedArrayBuffer] = [new SharedArrayBuffer(MIB), new SharedArrayBuffer(MIB)];
+  return [0, 1].map((worker) => new Clients(root, MIB, settings, storesOver(memory, worker))) as [Clients, Clients];
+}
+
 /** Sessions of one module with one cache. */
 class Clients {
   readonly counts = { hits: 0, misses: 0, bypassed: 0 };
@@ -35,13 +52,8 @@ class Clients {
   readonly #settings: ListCacheSettings;
   #module: ListContext['module'] | null = null;
 
-  constructor(root: string, maxBytes = 64 * MIB, settings: ListCacheSettings = KEPT) {
-    const sizes = { bytes: maxBytes, pageBytes: PAGE_BYTES };
-    this.cache = new ListCache(
-      { directories: new SharedStore(sizes), recordings: new SharedStore(sizes) },
-      'epoch',
-      this.counts,
-    );
+  constructor(root: string, maxBytes = 64 * MIB, settings: ListCacheSettings = KEPT, stores = storesOf(maxBytes)) {
+    this.cache = new ListCache(stores, 'epoch', this.counts);
     this.#root = root;
     this.#settings = settings;
   }
@@ -165,7 +177,92 @@ describe('a shared scan', () => {
     expect(sent.map(messagesOf)).toEqual(Array(2).fill(['1:symlink has no referent: "/dangling" (in m)\n']));
   });
 
-  it('is not for clients with filters, checksums or attributes', async () => {
+  it('of directories is for clients with filters as well', async () => {
+    const root = makeTree(TREE);
+    const clients = new Clients(root);
+    await clients.list({ excluded: ['a/b'] });
+    for (const name of ['new', 'a/new']) writeFileSync(join(root, name), 'new');
+    const others = [await clients.list({ excluded: ['top'] }), await clients.list({ protocol: 29, excluded: ['e'] })];
+    const alone = await clients.list({ excluded: ['top'] }, false);
+    expect([...others, alone].map((sent) => sent.includes('new'))).toEqual([false, false, true]);
+    expect(clients.counts).toEqual({ hits: 0, misses: 0, bypassed: 3 });
+  });
+
+  it('gives clients with filters the bytes that they would get alone', async () => {
+    const clients = new Clients(makeTree({ ...TREE, dangling: '-> nowhere' }));
+    await clients.list({ incRecurse: true });
+    const plans: Partial<ContextPlan>[] = [
+      ...PLANS.map(([, plan]) => ({ ...plan, excluded: ['top', 'a/b'] })),
+      { options: { checksum: true }, listSum: 'md5' },
+      { options: { copyLinks: true }, excluded: ['e'] },
+      { options: { links: true }, hidden: ['a/f1'], excluded: ['a-'] },
+      { module: { ignoreNonreadable: true }, excluded: ['none'] },
+    ];
+    for (const plan of plans) {
+      const [alone, shared] = [await clients.list(plan, false), await clients.list(plan)];
+      expect([dataOf(shared).equals(dataOf(alone)), messagesOf(shared)]).toEqual([true, messagesOf(alone)]);
+    }
+  });
+
+  it('is that of all workers, once it is complete', async () => {
+    const root = makeTree(TREE);
+    const [ours, theirs] = twoWorkers(root);
+    for (const [, plan] of PLANS) {
+      const alone = dataOf(await ours.list(plan, false));
+      const sent = [await ours.list(plan), await theirs.list(plan), await theirs.list(plan)];
+      expect(sent.map((one) => dataOf(one).equals(alone))).toEqual([true, true, true]);
+    }
+    expect([ours.counts, theirs.counts]).toEqual([
+      { hits: 0, misses: PLANS.length, bypassed: 0 },
+      { hits: 2 * PLANS.length, misses: 0, bypassed: 0 },
+    ]);
+  });
+
+  it('lets a client of another worker find entries as if it had listed them', async () => {
+    const [ours, theirs] = twoWorkers(makeTree(TREE));
+    const plan = { incRecurse: true };
+    await ours.list(plan);
+    const [played, alone] = [await theirs.begin(plan), await theirs.begin(plan, false)];
+    await played.sendAll();
+    await alone.sendAll();
+    const look = ({ lists }: typeof played, ndx: number) => {
+      const { list, position } = lists.find(ndx);
+      if (position === null) return null;
+      const { directory, wireName, modulePath } = list.source(position);
+      const texts = [list.name(position), list.wireName(position), directory.toBuffer(), wireName, modulePath];
+      return [...texts.map(String), list.sizeBytes(position), list.isRegular(position), list.countSend(position)];
+    };
+    const last = 17;
+    const indexes = Array.from({ length: last }, (_, i) => i + 1).filter((ndx) => {
+      try {
+        alone.lists.find(ndx);
+        return true;
+      } catch {
+        return false;
+      }
+    });
+    expect(indexes.length).toBeGreaterThan(8);
+    expect(indexes.map((ndx) => look(played, ndx))).toEqual(indexes.map((ndx) => look(alone, ndx)));
+    expect([played.lists.totals.entries, played.lists.totals.totalSizeBytes]).toEqual([
+      alone.lists.totals.entries,
+      alone.lists.totals.totalSizeBytes,
+    ]);
+    played.close();
+    alone.close();
+  });
+
+  it('ends for all workers when a generation is published', async () => {
+    const root = makeTree({ ...TREE, generation: '1' });
+    const [ours, theirs] = twoWorkers(root, { ...KEPT, generationFile: Buffer.from('generation') });
+    await ours.list();
+    writeFileSync(join(root, 'generation'), '2');
+    writeFileSync(join(root, 'new'), 'new');
+    expect((await theirs.list()).includes('new')).toBe(true);
+    expect((await ours.list()).includes('new')).toBe(true);
+    expect([ours.counts.misses, theirs.counts.misses, ours.counts.hits]).toEqual([1, 1, 1]);
+  });
+
+  it('has lists of their own for clients with filters, checksums or attributes', async () => {
     const clients = new Clients(makeTree(TREE));
     await clients.list({ excluded: ['top'] });
     await clients.list({ options: { checksum: true }, listSum: 'md5' });
