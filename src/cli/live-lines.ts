@@ -22,6 +22,7 @@ const LOG_LINES = 4;
 const BAR_CELLS = 20;
 const PEER_COLUMNS = 21;
 const MODULE_COLUMNS = 16;
+const PHASE_COLUMNS = 16;
 
 /**
  * Begins to show the transfers.
@@ -59,6 +60,13 @@ export function transferLines(snapshot: LoopSnapshot, rows: number): string[] {
   const widths = {
     peer: widest(shown.map(peerText), PEER_COLUMNS),
     module: widest(shown.map(moduleText), MODULE_COLUMNS),
+    phase: Math.max(
+      'file list'.length,
+      widest(
+        shown.map(({ phase }) => phase),
+        PHASE_COLUMNS,
+      ),
+    ),
   };
   const lines = shown.map((session) => transferLine(session, widths));
   if (shown.length === transfers.length) return lines;
@@ -67,12 +75,12 @@ export function transferLines(snapshot: LoopSnapshot, rows: number): string[] {
   return [...lines, `and ${countText(rest.length)} more, ${rateText(rate)}`];
 }
 
-function transferLine(session: LiveSessionData, widths: { peer: number; module: number }): string {
+function transferLine(session: LiveSessionData, widths: { peer: number; module: number; phase: number }): string {
   const { phase, bytesPerSecond, etaSec } = session;
   return [
     peerText(session).padEnd(widths.peer),
     moduleText(session).padEnd(widths.module),
-    phase.padEnd('file list'.length),
+    phase.padEnd(widths.phase),
     rateText(bytesPerSecond).padStart('1023.9 MiB/s'.length),
     progressText(session),
     ...(etaSec === null ? [] : [`${durationText(etaSec)} left`]),

@@ -25,6 +25,12 @@ describe('transferLines', () => {
     expect(linesOf([session])).toEqual([line]);
   });
 
+  it('keeps its columns beside somebody who waits in a queue', () => {
+    const waiting = { ...LIVE, phase: 'queue, 3 ahead', isQueued: true, etaSec: null, progress: null };
+    const [first, second] = linesOf([LIVE, waiting]);
+    expect(first!.indexOf('1.0 MiB/s')).toBe(second!.indexOf('1.0 MiB/s'));
+  });
+
   it('is silent about connections that have not chosen a module', () => {
     expect(linesOf([{ ...LIVE, module: null }])).toEqual([]);
   });
