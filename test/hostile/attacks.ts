@@ -110,6 +110,23 @@ export const ATTACKS: readonly Attack[] = [
     },
   },
   {
+    name: 'a queue that is filled',
+    row: 'B-1b',
+    connections: 100,
+    play: (attacker) => attacker.playOut(enter('narrow')),
+  },
+  {
+    name: 'clients that come to a queue and go',
+    row: 'B-1b',
+    connections: 30,
+    play: async (attacker) => {
+      await attacker.open();
+      await attacker.send(enter('narrow'));
+      await attacker.pause(Math.random() * 20);
+      attacker.drop();
+    },
+  },
+  {
     name: 'trickled greeting',
     row: 'B-3',
     connections: 30,

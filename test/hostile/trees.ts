@@ -42,5 +42,6 @@ export function makeModules(dir: string, sizes: TreeSizes): ModuleSpec[] {
     { name: 'honest', path: join(dir, 'honest') },
     { name: 'target', path: target },
     { name: 'locked', path: target, keys: { auth_users: ['alice'], secrets_file: join(dir, 'secrets') } },
+    { name: 'narrow', path: target, keys: { max_connections: 1, queue: 100 } },
   ];
 }
