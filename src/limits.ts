@@ -43,7 +43,7 @@ export interface Limits {
   loopLagMs: number;
   /** … for this long. */
   loopLagForMs: number;
-  /** Use of a thread's heap, in percent of what V8 allows (B-26); above it, the thread's newest session is ended. */
+  /** Use of a thread's heap, in percent of what V8 allows (B-26); above it, the thread's session that holds the most is ended. */
   heapPercent: number;
   /** Time to wait for the peer's end of file after our last byte (1-session.md 6.5). */
   drainMs: number;

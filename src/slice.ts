@@ -9,32 +9,36 @@ const IDLE_MS = 0.05;
 /** How much of what others took counts in the turn after: they may wait for a disk just now. */
 const MEMORY = 0.8;
 
-type Waiter = (sliceMs: number) => void;
+/** A task that waits for its slice. */
+interface Waiter {
+  readonly isSending: boolean;
+  readonly begin: (sliceMs: number) => void;
+}
 
 /**
  * Deals out slices: one in each turn of the event loop, to one client after the other, and to the tasks of a client in order of
  * arrival: whoever opens many connections gets no more than who has one. However many tasks compute, sockets and file reads are
- * served between two slices; and while they are, a slice takes half of what they took, so that a session that merely sends keeps
- * at least half of the processor.
+ * served between two slices. A slice for computing takes half of what everything else took since the one before, so that a session
+ * that merely sends keeps more than half of the processor.
  */
 class Turns {
   /** Tasks that wait, by client; the client whose turn it is comes first. */
   readonly #waiting = new Map<string, Waiter[]>();
   #sliceEndedMs = 0;
-  /** What everybody else took between two slices of late. */
+  /** What everything else took between two slices for computing, of late. */
   #othersMs = 0;
   /** Turns so far. */
   count = 0;
 
   /** Waits for the client's next turn. @returns the length of the slice in milliseconds. */
-  next(client: string): Promise<number> {
-    return new Promise((resolve) => {
+  next(client: string, isSending: boolean): Promise<number> {
+    return new Promise((begin) => {
       const waiting = this.#waiting.get(client);
       if (waiting !== undefined) {
-        waiting.push(resolve);
+        waiting.push({ isSending, begin });
         return;
       }
-      this.#waiting.set(client, [resolve]);
+      this.#waiting.set(client, [{ isSending, begin }]);
       if (this.#waiting.size > 1) return;
       this.#sliceEndedMs = performance.now();
       setImmediate(() => this.#turn());
@@ -43,12 +47,17 @@ class Turns {
 
   #turn(): void {
     this.count++;
-    this.#othersMs = Math.max(performance.now() - this.#sliceEndedMs, MEMORY * this.#othersMs);
-    const sliceMs = Math.min(SLICE_MS, Math.max(SHORTEST_SLICE_MS, this.#othersMs / 2));
-    this.#first()(this.#othersMs < IDLE_MS ? SLICE_MS : sliceMs);
+    const { isSending, begin } = this.#first();
+    begin(isSending ? SLICE_MS : this.#computingMs());
     // A tick that is asked for among the promises comes when all of them are settled: there the task's slice is over.
-    void Promise.resolve().then(() => process.nextTick(this.#endSlice));
+    if (!isSending) void Promise.resolve().then(() => process.nextTick(this.#endSlice));
     if (this.#waiting.size > 0) setImmediate(() => this.#turn());
+  }
+
+  #computingMs(): number {
+    this.#othersMs = Math.max(performance.now() - this.#sliceEndedMs, MEMORY * this.#othersMs);
+    if (this.#othersMs < IDLE_MS) return SLICE_MS;
+    return Math.min(SLICE_MS, Math.max(SHORTEST_SLICE_MS, this.#othersMs / 2));
   }
 
   readonly #endSlice = (): void => {
@@ -69,7 +78,7 @@ const turns = new Turns();
 
 /** Waits for a turn of `client`, for a short piece of work that needs no slice. */
 export async function clientTurn(client: string): Promise<void> {
-  await turns.next(client);
+  await turns.next(client, false);
 }
 
 /** Measures stretches of synchronous work. Create one per task, ask `expired` often: a check costs 30 ns. */
@@ -98,9 +107,12 @@ export class TimeSlice {
     return this.#usedMs >= this.#lengthMs;
   }
 
-  /** Lets every other ready task run once, then starts a new slice. */
-  async yield(): Promise<void> {
-    this.#lengthMs = await turns.next(this.#client);
+  /**
+   * Lets every other ready task run once, then starts a new slice.
+   * @param isSending the time goes into content that its client takes, not into finding out what to send.
+   */
+  async yield(isSending = false): Promise<void> {
+    this.#lengthMs = await turns.next(this.#client, isSending);
     this.#startMs = performance.now();
     this.#usedMs = 0;
     this.#turn = turns.count;

@@ -14,7 +14,8 @@ import { ListScanner } from './scan.ts';
 import type { SourceArgument } from './source-argument.ts';
 import type { AbbreviatedNames } from './xattrs.ts';
 
-/** What stays of a directory in objects, and of a group of hard links, roughly and in bytes. */
+/** What stays of an entry with its name, of a directory in objects, and of a group of hard links, roughly and in bytes. */
+const ENTRY_BYTES = 100;
 const DIRECTORY_BYTES = 700;
 const GROUP_BYTES = 80;
 
@@ -63,9 +64,8 @@ export class ListBuilder implements ListSource {
     return this.#scanner.totalSizeBytes;
   }
 
-  /** What it occupies beside the lists, roughly. */
-  get keptBytes(): number {
-    return this.#directories * DIRECTORY_BYTES + (this.#hardLinks?.groups ?? 0) * GROUP_BYTES;
+  keptBytes(entries: number): number {
+    return entries * ENTRY_BYTES + this.#directories * DIRECTORY_BYTES + (this.#hardLinks?.groups ?? 0) * GROUP_BYTES;
   }
 
   abbreviated(id: number): AbbreviatedNames {

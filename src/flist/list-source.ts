@@ -21,6 +21,8 @@ export interface ListSource {
   first(args: AsyncIterable<SourceArgument> | Iterable<SourceArgument>, mayRepeatNames: boolean): Promise<FileList>;
   /** Sends the list of `nextDirectory`, without the index in front of it. */
   next(): Promise<FileList>;
+  /** What this session makes us keep for `entries` of its lists and for all that is still to come, roughly and in bytes. */
+  keptBytes(entries: number): number;
   /** Names behind what AttributeLists.put returned. */
   abbreviated(id: number): AbbreviatedNames;
 }

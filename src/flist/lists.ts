@@ -25,6 +25,8 @@ export class FileLists {
   readonly #live = new LiveLists();
   #isComplete = false;
   #buildMs = 0;
+  /** Entries of released lists. */
+  #released = 0;
 
   /** @param source the session's own scan, unless it shares one. */
   constructor(context: ListContext, source: ListSource = new ListBuilder(context)) {
@@ -102,8 +104,14 @@ export class FileLists {
     return this.#live.oldest;
   }
 
+  /** What the lists of this session occupy, the one in the making included; roughly. */
+  get keptBytes(): number {
+    return this.#source.keptBytes(this.#source.entriesSent - this.#released);
+  }
+
   /** Forgets the oldest list. */
   releaseOldest(): void {
+    this.#released = this.oldest?.entriesThrough ?? this.#released;
     this.#live.releaseOldest();
   }
 

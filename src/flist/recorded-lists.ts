@@ -8,6 +8,9 @@ import type { Player, RecordedList, Recording } from './recording.ts';
 
 type Output = Pick<ListContext, 'writer' | 'messages' | 'slice'>;
 
+/** How often a session has asked for an entry. */
+const COUNTERS_BYTES = 2;
+
 /** One per session. Close it when the session ends. */
 export class RecordedLists implements ListSource {
   readonly #output: Output;
@@ -43,6 +46,11 @@ export class RecordedLists implements ListSource {
 
   next(): Promise<FileList> {
     return this.#play();
+  }
+
+  /** The lists themselves belong to nobody. */
+  keptBytes(entries: number): number {
+    return COUNTERS_BYTES * entries;
   }
 
   /** @throws Bug: sessions with attributes scan for themselves. */

@@ -93,7 +93,7 @@ export class Recording {
 
   /** What it occupies, roughly. */
   get bytes(): number {
-    return BASE_BYTES + this.#listBytes + this.#builder.keptBytes;
+    return BASE_BYTES + this.#listBytes + this.#builder.keptBytes(0);
   }
 
   /** Sessions that play it. */

@@ -1,4 +1,7 @@
-/** Ends the newest sessions when this thread cannot carry all of them (security.md B-26), so that the others are served. */
+/**
+ * Ends sessions when this thread cannot carry all of them (security.md B-26), so that the others are served: those that hold the most
+ * when memory is short, else the newest.
+ */
 
 import { getHeapStatistics } from 'node:v8';
 import { LimitError } from '../errors.ts';
@@ -22,6 +25,8 @@ export interface Load {
 
 /** A session that can be told to go. */
 export interface Sheddable {
+  /** What it makes us keep, roughly: lists and block sums. */
+  readonly heldBytes: number;
   shed(reason: LimitError): void;
 }
 
@@ -48,6 +53,20 @@ export class OverloadJudge {
     }
     return met;
   }
+}
+
+/** Below it, a session is not what fills the memory. */
+const NOTABLE_BYTES = 4 * 1024 * 1024;
+
+/** Who must go for a bound. @param sessions oldest first. */
+export function victimOf<S extends Pick<Sheddable, 'heldBytes'>>(
+  sessions: readonly S[],
+  met: LimitName,
+): S | undefined {
+  const newest = sessions.at(-1);
+  if (met !== 'heapPercent') return newest;
+  const notable = sessions.filter(({ heldBytes }) => heldBytes >= NOTABLE_BYTES);
+  return notable.sort((a, b) => a.heldBytes - b.heldBytes).at(-1) ?? newest;
 }
 
 /** The sessions of this thread, oldest first, and the timer that looks after them while there are any. */
@@ -82,10 +101,10 @@ class Overload {
     this.#remember();
     const met = judge.look({ lagMs, heapPercent: (100 * used) / most });
     if (met === null) return;
-    const newest = [...this.#sessions].at(-1);
-    if (newest === undefined) return;
-    this.#sessions.delete(newest);
-    newest.shed(new LimitError(met, 'the server has too much to do, try again later'));
+    const victim = victimOf([...this.#sessions], met);
+    if (victim === undefined) return;
+    this.#sessions.delete(victim);
+    victim.shed(new LimitError(met, 'the server has too much to do, try again later'));
   }
 
   #remember(): void {

@@ -91,6 +91,7 @@ class Session implements LiveSession, Sheddable {
   #progress: TransferProgress | null = null;
   /** Clients ahead of this one in the queue of its module; null when it waits for no place. */
   #ahead: number | null = null;
+  #heldBytes: () => number = () => 0;
 
   /** @param isOnly the client waits for the end of our process before it closes its side. */
   constructor(inner: Transport, daemon: Daemon, ticket: AdmissionTicket, isOnly = false) {
@@ -136,6 +137,10 @@ class Session implements LiveSession, Sheddable {
       this.#log();
     }
     return this.#record.exit;
+  }
+
+  get heldBytes(): number {
+    return this.#heldBytes();
   }
 
   /** Ends this session so that others can go on (B-26). */
@@ -215,6 +220,9 @@ class Session implements LiveSession, Sheddable {
       onFileSent: (file) => this.#fileSent(module, file),
       onProgress: (progress) => {
         this.#progress = progress;
+      },
+      onHolding: (heldBytes) => {
+        this.#heldBytes = heldBytes;
       },
     });
     this.#record.exit = transferExit(messages);

@@ -139,6 +139,7 @@ class ShellSession {
       idleMs: options.timeoutSec * 1000,
       onFileSent: () => {},
       onProgress: () => {},
+      onHolding: () => {},
     });
     return transferExit(messages);
   }

@@ -33,6 +33,9 @@ import type { Agreement } from './preamble.ts';
 import type { ServedModule } from './served-module.ts';
 import { fromStart, type PathStyle, sourcePaths } from './source-paths.ts';
 
+/** Block sums with their index occupy so many times what came. */
+const INDEXED = 2;
+
 /** The connection of a session, as far as it has come. */
 export interface SessionStreams {
   readonly reader: ByteReader;
@@ -63,6 +66,8 @@ export interface TransferSetup {
   readonly onFileSent: (file: SentFile) => void;
   /** Called when the lists begin; the object shows how far the client is from then on. */
   readonly onProgress: (progress: TransferProgress) => void;
+  /** Called then, too: `heldBytes` says what the session makes us keep, roughly. */
+  readonly onHolding: (heldBytes: () => number) => void;
 }
 
 /** Runs the rest of a session whose output is multiplexed already. @throws every error of errors.ts */
@@ -93,6 +98,7 @@ export async function runTransfer(setup: TransferSetup): Promise<void> {
     const lists = new FileLists(context, shared?.source);
     const progress = new TransferProgress(lists, writer, setup.onFileSent);
     setup.onProgress(progress);
+    setup.onHolding(() => lists.keptBytes + INDEXED * delta.sumBytes);
     watchdog.arrived();
     await lists.sendFirst(sources.args, sources.mayRepeatNames);
     writer.flush();

@@ -48,6 +48,11 @@ export class BlockSums {
     return this.head.count * this.#recordBytes - this.#received;
   }
 
+  /** What they occupy. */
+  get keptBytes(): number {
+    return this.usable ? this.#received : 0;
+  }
+
   /**
    * Takes the next bytes of the sums, cut anywhere.
    * @throws Bug when there are more than `remainingBytes`.

@@ -21,6 +21,8 @@ export class DeltaState {
   #memory: Buffer = Buffer.alloc(0);
   /** What the arena has lent. */
   #lent: Buffer | null = null;
+  /** What the block sums of the latest request occupy. */
+  sumBytes = 0;
   /** Form of block sum that has matched (3-transfer.md 3.5); null while unknown. */
   blockVariant: number | null = null;
 

@@ -14,10 +14,12 @@ export async function readBlockSums(context: TransferContext, headOnly: boolean)
   const bytes = reader.takeAvailable(SUM_HEAD_BYTES);
   const head = parseSumHead(bytes, { protocol, digestLength: sums.digestLength, limits });
   const blockSums = new BlockSums(head, { digestLength: sums.digestLength, limits });
+  context.delta.sumBytes = 0;
   if (headOnly || blockSums.remainingBytes === 0) return blockSums;
   context.onSumsAwaited(true);
   while (blockSums.remainingBytes > 0) {
     blockSums.append(await reader.readSome(blockSums.remainingBytes, 'block sums'));
+    context.delta.sumBytes = blockSums.keptBytes;
     if (context.slice.expired) await context.slice.yield();
   }
   context.onSumsAwaited(false);

@@ -105,7 +105,7 @@ async function sendThrough(
       sums.file.update(piece);
       await settled;
       if (writer.pressure) await writer.drain();
-      if (slice.expired) await slice.yield();
+      if (slice.expired) await slice.yield(true);
       tokens.literal(piece);
       settled = Promise.resolve(tokens.settle());
       // Whoever awaits it hears of a failure; until then nobody does.
@@ -146,7 +146,7 @@ async function sendLarge(
       sumChunk(context, chunk, length);
       writer.putLiteralChunk(chunk, length);
       if (writer.pressure) await writer.drain();
-      if (slice.expired) await slice.yield();
+      if (slice.expired) await slice.yield(true);
     }
   } finally {
     // After an error the read ahead still writes into its chunk: wait for it before the file is closed.

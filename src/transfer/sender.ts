@@ -114,7 +114,7 @@ export class Sender {
     do {
       const answered = this.#sendWhole(request.ndx, request.iflags);
       if (answered !== undefined) await answered;
-      if (slice.expired) await slice.yield();
+      if (slice.expired) await slice.yield(true);
       if (writer.pressure) await writer.drain();
       if (!lists.isComplete && this.#ahead() < LOOK_AHEAD) break;
       request = takeWholeRequest(reader, ndxDecoder);

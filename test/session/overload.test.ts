@@ -1,9 +1,24 @@
-/** A daemon whose heap counts as full at once: its newest sessions are told to go, one after the other. */
+/** A daemon whose heap counts as full: sessions are told to go, one after the other, those that hold much first, else the newest. */
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { hasRoot } from '../setup/clients.ts';
 import { judge, openStage, type Stage } from './support/stage.ts';
-import { data, enter, NO_MORE_FILTERS, pullArguments } from './support/wire.ts';
+import { data, enter, frame, ItemWriter, NO_MORE_FILTERS, pullArguments, sumHead, TRANSFER } from './support/wire.ts';
+
+/** Preloaded: from the first SIGUSR2 on, the heap counts as full. */
+const FULL_ON_SIGNAL = `
+import v8 from 'node:v8';
+import { syncBuiltinESMExports } from 'node:module';
+const { getHeapStatistics } = v8;
+let isFull = false;
+process.on('SIGUSR2', () => { isFull = true; });
+v8.getHeapStatistics = () => {
+  const real = getHeapStatistics();
+  return isFull ? { ...real, used_heap_size: real.heap_size_limit } : real;
+};
+syncBuiltinESMExports();`;
+
+const upToList = (): Buffer => Buffer.concat([enter('pub'), pullArguments(), data(31, NO_MORE_FILTERS)]);
 
 describe.skipIf(!hasRoot())('a daemon without memory left', { timeout: 30_000 }, () => {
   let stage: Stage;
@@ -29,5 +44,37 @@ describe.skipIf(!hasRoot())('a daemon without memory left', { timeout: 30_000 },
     const line = await stage.sessionEnd(older);
     expect(line.outcome).toBe('limit:heapPercent');
     expect(Number(line.seconds)).toBeGreaterThan(Number(played.line.seconds));
+  });
+});
+
+describe.skipIf(!hasRoot())('a daemon whose memory one session has filled', { timeout: 60_000 }, () => {
+  let stage: Stage;
+
+  beforeAll(async () => {
+    stage = await openStage({
+      globals: { timeout: 60 },
+      nodeArgs: ['--import', `data:text/javascript,${encodeURIComponent(FULL_ON_SIGNAL)}`],
+    });
+  });
+  afterAll(() => stage.close());
+
+  it('ends that session first, not the newer ones', async () => {
+    const holder = await stage.connect();
+    const recordBytes = 4 + 16;
+    const count = 1_500_000;
+    holder.send(upToList(), data(31, new ItemWriter().item(1, TRANSFER, sumHead(count, 700, 16, 0))));
+    // All but the last block sum; what has not arrived yet is at most what the kernel holds.
+    const sums = Buffer.alloc(1 << 20);
+    for (let left = (count - 1) * recordBytes; left > 0; left -= sums.length) {
+      expect(await holder.push(frame(0, sums.subarray(0, Math.min(left, sums.length))))).toBe(true);
+    }
+    const newer = await stage.connect();
+    newer.send(upToList());
+    await newer.untilText('nested');
+    stage.server.kill('SIGUSR2');
+    const first = await stage.server.waitFor(({ msg }) => msg === 'session ended');
+    expect([first.port, first.outcome]).toEqual([holder.port, 'limit:heapPercent']);
+    // With nobody left who holds much, the newest goes.
+    expect((await stage.sessionEnd(newer)).outcome).toBe('limit:heapPercent');
   });
 });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { OverloadJudge } from '../../../src/session/overload.ts';
+import { OverloadJudge, victimOf } from '../../../src/session/overload.ts';
 
 const LIMITS = { loopLagMs: 250, loopLagForMs: 5000, heapPercent: 80 };
 const IDLE = { lagMs: 0, heapPercent: 0 };
@@ -32,5 +32,23 @@ describe('the overload judge', () => {
     expect(found({ lagMs: 251 }, 6, judge)).toEqual(Array(6).fill(null));
     judge.look(IDLE);
     expect(found({ lagMs: 251 }, 6, judge)).toEqual(Array(6).fill(null));
+  });
+});
+
+describe('who must go', () => {
+  const MIB = 1024 * 1024;
+  const sessions = [{ heldBytes: 5 * MIB }, { heldBytes: 90 * MIB }, { heldBytes: 6 * MIB }, { heldBytes: 100 }];
+
+  it('is the session that holds the most, when memory is short', () => {
+    expect(victimOf(sessions, 'heapPercent')).toBe(sessions[1]);
+  });
+
+  it('is the newest one, when none holds much or the event loop is late', () => {
+    const small = [{ heldBytes: 3 * MIB }, { heldBytes: 0 }];
+    expect([victimOf(small, 'heapPercent'), victimOf(sessions, 'loopLagMs')]).toEqual([small[1], sessions[3]]);
+  });
+
+  it('is nobody without sessions', () => {
+    expect(victimOf([], 'heapPercent')).toBeUndefined();
   });
 });
