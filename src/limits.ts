@@ -148,7 +148,7 @@ export interface Limits {
   matchHashBase: number;
   /** Longest block that is searched for; larger ones are read and ignored. Protocols below 30 allow 512 MiB, honest files up to 1 TiB stay below. */
   matchBlockBytes: number;
-  /** Compression jobs running at once in the whole process: one fewer than libuv's default threads, so that file reads never wait behind them. */
+  /** Compression jobs running at once in the whole process, and never more than cores: one fewer than libuv's default threads, so that file reads never wait behind them. */
   compressionJobs: number;
   /** Times that one file may be requested (B-19): first pass and redo. */
   sendsPerFile: number;

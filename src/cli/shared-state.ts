@@ -1,5 +1,6 @@
 /** The bounds that hold for the process as a whole: their shared memory, made once, and how each worker counts against it. */
 
+import { availableParallelism } from 'node:os';
 import { Limiter } from '../compress/limiter.ts';
 import type { Limits } from '../limits.ts';
 import { Admission } from '../listener/admission.ts';
@@ -30,6 +31,9 @@ const SMALLEST_CACHE = 32 * 1024;
 type CacheLimits = Pick<Limits, 'listCacheBytes' | 'digestCacheBytes'>;
 
 type Part = keyof typeof SIZES | keyof typeof PAGES;
+
+/** More jobs than these would take the processor from the event loops, and from every client that has asked for no compression. */
+const CORES = availableParallelism();
 
 /** One piece of memory for each bound; what a worker gets when it starts. */
 export type SharedState = Readonly<Record<Part, SharedArrayBuffer>>;
@@ -74,7 +78,7 @@ export function boundsOver(state: SharedState, worker: number, limits: Limits): 
   const tlsLimits = { sshKexPerSecond: tlsHandshakesPerSecond, sshKexWaiting: handshakes };
   return {
     admission: new Admission(limits, Math.random, area('admission')),
-    compression: new Limiter(limits.compressionJobs, area('compression')),
+    compression: new Limiter(Math.min(limits.compressionJobs, CORES), area('compression')),
     logBudget: new LogBudget(limits, monotonicMs, area('logBudget')),
     sshKex: new KexGate(limits, area('sshKex')),
     sshPenalties: new Penalties(limits, monotonicMs, area('sshPenalties')),

@@ -13,7 +13,7 @@ const STALL_MS = 50;
 /** CPU time that one input may cost in all, others being served meanwhile: a list of the same tree 200 times takes a tenth of it. */
 const COST_MS = 1000;
 /** The collector and the compiler take their time now and then, but not for the same input again and again. */
-const TRIES = 4;
+const TRIES = 10;
 /** Growth of the resident size over a whole run; the collector keeps some of it. */
 const GROWTH_BYTES = 400 * 1024 * 1024;
 

@@ -6,8 +6,13 @@ import { run } from '../helpers/run.ts';
 import { hasRoot } from '../setup/clients.ts';
 import { ATTACKS } from './attacks.ts';
 
-/** One for each phase of a session; the whole board takes minutes. */
-const CHOSEN = ['patterns that backtrack', 'a list that nobody reads', 'clients that vanish in the middle'];
+/** Some for each phase of a session; the whole board takes minutes. */
+const CHOSEN = [
+  'an argument without an end',
+  'patterns that backtrack',
+  'a list that nobody reads',
+  'clients that vanish in the middle',
+];
 
 const BUDGET = ['--no-speed', '--seconds=0.3', '--flat=3000', '--many=1000'];
 

@@ -3,7 +3,8 @@
  *
  * --only NAME (repeatable), --seconds N of each measurement (default 2), --flat N names in one directory, --many N small
  * files, --rounds N tries of an attack before it counts (default 3), --strict judges the honest client's speed and the event loop
- * as the promises say, not as a loaded machine allows, --no-speed judges neither. Ends with 1 when a verdict is not `ok`.
+ * as the promises say, not as a loaded machine allows, --no-speed judges neither and plays all attacks against the same daemon.
+ * Ends with 1 when a verdict is not `ok`.
  */
 
 import { once } from 'node:events';
@@ -16,7 +17,7 @@ import { coreSeconds, cpuSeconds, residentMiB } from '../helpers/process-stats.t
 import { moduleUrl, rsync } from '../helpers/rsync.ts';
 import { removeTree, scratchDir } from '../helpers/scratch.ts';
 import { snapshot } from '../helpers/snapshot.ts';
-import { type Server, startServer } from '../session/support/server.ts';
+import { type ListeningServer, type Server, startServer } from '../session/support/server.ts';
 import { ATTACKS, type Attack } from './attacks.ts';
 import type { HonestReport } from './honest.ts';
 import { askProbe, PROBE, SERVER_CORE, SERVER_PLACE, spawnClient } from './processes.ts';
@@ -72,6 +73,7 @@ const sizes = { flat: numberOption('flat', settings.flat, 1), many: numberOption
 /** A judgement may be spoilt by the machine; the attack is played again before it counts. */
 const rounds = numberOption('rounds', settings.rounds, 1);
 const bounds = settings.strict ? STRICT : settings['no-speed'] ? UNTIMED : LENIENT;
+const isTimed = bounds !== UNTIMED;
 const seconds = numberOption('seconds', settings.seconds, 0.1);
 const chosen = ATTACKS.filter(({ name }) => settings.only?.includes(name) ?? true);
 
@@ -81,10 +83,16 @@ try {
   const modules = makeModules(dir, sizes);
   console.log(LEGEND);
   console.log(row(['attack', 'row', 'cpu s', 'rss MiB', 'turn ms', 'honest', 'list ms', 'verdict']));
-  for (const attack of chosen) {
-    const result = await judge(attack, toToml(modules));
-    if (result.complaints.length > 0) failures++;
-    console.log(lineOf(result));
+  const toml = toToml(modules);
+  const common = isTimed ? null : await startDaemon(toml);
+  try {
+    for (const attack of chosen) {
+      const result = common === null ? await judge(attack, toml) : await play(attack, common.server, common.port);
+      if (result.complaints.length > 0) failures++;
+      console.log(lineOf(result));
+    }
+  } finally {
+    await common?.server.stop();
   }
 } finally {
   removeTree(dir);
@@ -101,8 +109,12 @@ async function judge(attack: Attack, toml: string): Promise<Result> {
   return result;
 }
 
+function startDaemon(toml: string): Promise<ListeningServer> {
+  return startServer({ toml, wrap: SERVER_PLACE, nodeArgs: ['--import', PROBE] });
+}
+
 async function playAgainstFreshDaemon(attack: Attack, toml: string): Promise<Result> {
-  const { server, port } = await startServer({ toml, wrap: SERVER_PLACE, nodeArgs: ['--import', PROBE] });
+  const { server, port } = await startDaemon(toml);
   try {
     return await play(attack, server, port);
   } finally {
@@ -111,9 +123,9 @@ async function playAgainstFreshDaemon(attack: Attack, toml: string): Promise<Res
 }
 
 async function play(attack: Attack, server: Server, port: number): Promise<Result> {
-  // The first pulls compile the code.
-  await honestPulls(server, port, 1);
-  const alone = await honestPulls(server, port, seconds);
+  // The first pulls compile the code. Where speed is not judged, nothing is measured in advance.
+  if (isTimed) await honestPulls(server, port, 1);
+  const alone = isTimed ? await honestPulls(server, port, seconds) : null;
   const before = await askProbe(server);
   const cpuBefore = cpuSeconds(server.pid);
   const attacker = spawnClient('attacker.ts', [String(port), attack.name]);
@@ -133,7 +145,7 @@ async function play(attack: Attack, server: Server, port: number): Promise<Resul
     growthMiB: peakMiB - before.rssMiB,
     longestTurnMs: after.longestTurnMs,
     collectorMs: after.collectorMs,
-    share: during.perSecond / alone.perSecond,
+    share: alone === null ? Number.NaN : during.perSecond / alone.perSecond,
     slowestListMs: during.slowestListMs,
     hits: Object.entries(after.hits)
       .map(([name, count]) => `${name} ${count}`)
@@ -196,7 +208,7 @@ function lineOf(result: Result): string {
     result.cpuSeconds.toFixed(1),
     `+${result.growthMiB.toFixed()}`,
     `${result.longestTurnMs.toFixed()} (${result.collectorMs.toFixed()})`,
-    `${(100 * result.share).toFixed()} %`,
+    Number.isNaN(result.share) ? '-' : `${(100 * result.share).toFixed()} %`,
     result.slowestListMs.toFixed(),
     complaints.length === 0 ? 'ok' : `NOT OK: ${complaints.join('; ')}`,
   ];
