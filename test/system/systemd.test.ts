@@ -279,6 +279,15 @@ describe('drop-ins', () => {
     expect((await processStatus(machine)).Uid).toMatch(/^65534\t/);
   });
 
+  it('the printed one brings the files that the configuration names, secret ones among them', async () => {
+    writeFileSync(machine.at('/etc/mirror.motd'), 'Welcome.\n');
+    writeFileSync(machine.at('/etc/mirror.secrets'), 'alice:secret\n', { mode: 0o600 });
+    const login = 'auth_users = ["alice"]\nsecrets_file = "/etc/mirror.secrets"\n';
+    await configure(machine, { toml: `motd_file = "/etc/mirror.motd"\n${PUB}${login}` });
+    const url = 'rsync://alice@127.0.0.1/pub/owned';
+    expect(await machine.output('env', 'RSYNC_PASSWORD=secret', 'rsync', url)).toMatch(/^Welcome\.\n\n.*owned\n$/s);
+  });
+
   it('backup.conf reads what only root may, after a login with a credential', async () => {
     writeFileSync(machine.at('/etc/gokr-rsyncd.secrets'), 'backup:secret\n');
     chmodSync(machine.at('/etc/gokr-rsyncd.secrets'), 0o600);
@@ -373,31 +382,5 @@ describe('a set-up that is refused', () => {
     chmodSync(machine.at('/srv/pub'), 0o755);
     expect(restarts).toBe('0');
     expect(log).toMatch(/module "pub": .* is writable/);
-  });
-});
-
-describe('systemd 257', () => {
-  let newer: Machine;
-
-  beforeAll(async () => {
-    newer = await bootMachine('trixie');
-    await install(newer);
-    mkdirSync(newer.at('/srv/pub'), { recursive: true });
-    writeFileSync(newer.at('/srv/pub/owned'), 'hello\n');
-    chownSync(newer.at('/srv/pub/owned'), 1000, 1000);
-  });
-  afterAll(() => newer?.stop());
-
-  it('serves with its own settings, true owners included', async () => {
-    await configure(newer, { toml: PUB, dropins: ['systemd/10-v257.conf'] });
-    await newer.output('rsync', '-a', PUB_URL, '/root/pulled/');
-    expect(statSync(newer.at('/root/pulled/owned')).uid).toBe(1000);
-    console.log(`exposure on systemd 257: ${(await exposure(newer)) / 10}`);
-  });
-
-  it('has the new configuration in force when systemctl reload returns', async () => {
-    writeFileSync(newer.at('/etc/gokr-rsyncd.toml'), PUB.replace('"pub"', '"renamed"'));
-    await newer.output('systemctl', 'reload', 'gokr-rsyncd.service');
-    expect(await newer.output('rsync', 'rsync://127.0.0.1/')).toMatch(/^renamed\s/);
   });
 });
