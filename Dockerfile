@@ -1,4 +1,4 @@
-# gokr-rsyncd from scratch: Node, its libraries, one JavaScript file, licences, bill of materials; no shell, nothing writable.
+# gokr-rsyncd from scratch: Node, its libraries, the program in one piece, licences, bill of materials; no shell, nothing writable.
 #
 #   docker build -t gokr-rsyncd .
 #   docker run --read-only -p 873:8730 -v /srv/pub:/modules/pub:ro gokr-rsyncd

@@ -158,4 +158,5 @@ async function runThread(): Promise<void> {
   return runWorker();
 }
 
-await (isMainThread ? runMain() : runThread());
+// No await: what the bundle is made of has none at its top. A rejection ends the process all the same.
+void (isMainThread ? runMain() : runThread());

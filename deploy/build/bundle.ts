@@ -1,19 +1,26 @@
-/** `npm run build`: src/main.ts and every package that it needs as one ECMAScript module, dist/gokr-rsyncd.mjs. */
+/** `npm run build`: src/main.ts and every package that it needs as one program, in three files: dist/gokr-rsyncd.{mjs,cjs,cache}. */
 
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { build, type Plugin } from 'esbuild';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { builtinModules } from 'node:module';
+import { join } from 'node:path';
+import { build, type Plugin, transform } from 'esbuild';
+import { recordCodeCache } from './code-cache.ts';
 
 /** The top of the work tree. */
 export const PROJECT = join(import.meta.dirname, '../..');
 
 export const DIST = join(PROJECT, 'dist');
 
-/** What the bundle is called, wherever it goes. */
+/** What is started of a bundle, wherever it goes. */
 export const BUNDLE_NAME = 'gokr-rsyncd.mjs';
 
+/** What launcher.ts finds beside it. */
+const PROGRAM_NAME = 'gokr-rsyncd.cjs';
+const CACHE_NAME = 'gokr-rsyncd.cache';
+
 export interface Bundle {
-  readonly text: Uint8Array;
+  /** By name; all in one directory. */
+  readonly files: ReadonlyMap<string, Uint8Array>;
   /** Directories below the project that source went in from, as `node_modules/pino`; sorted. */
   readonly packages: readonly string[];
 }
@@ -29,6 +36,28 @@ const withoutTransports: Plugin = {
     on.onLoad({ filter: /.*/, namespace: 'absent' }, () => ({
       contents: "module.exports = class { constructor() { throw new Error('no worker transports in this build'); } };",
     }));
+  },
+};
+
+/** Parts of Node that a start up to the first greeting can do without; together they take as long to load as the rest of it. */
+const LATE = ['child_process', 'cluster', 'crypto', 'dns', 'dns/promises', 'fs/promises', 'http', 'perf_hooks'];
+LATE.push('timers/promises', 'tls', 'v8', 'worker_threads', 'zlib');
+
+/** Loads these parts when something of them is asked for. */
+const lateParts: Plugin = {
+  name: 'late-parts',
+  setup(on) {
+    on.onResolve({ filter: new RegExp(`^(node:)?(${LATE.join('|')})$`) }, ({ path }) => ({
+      path: path.replace(/^node:/, ''),
+      namespace: 'late',
+    }));
+    on.onLoad({ filter: /.*/, namespace: 'late' }, ({ path }) => {
+      if (!builtinModules.includes(path)) throw new Error(`${path} is no part of this Node`);
+      const names = Object.keys(process.getBuiltinModule(path) as object);
+      const getters = names.map((name) => `get ${name}() { return (part ??= load()).${name}; }`);
+      const load = `process.getBuiltinModule('node:${path}')`;
+      return { contents: `let part;\nconst load = () => ${load};\nmodule.exports = {\n${getters.join(',\n')}\n};` };
+    });
   },
 };
 
@@ -50,28 +79,49 @@ export async function makeBundle(): Promise<Bundle> {
     absWorkingDir: PROJECT,
     entryPoints: ['src/main.ts'],
     bundle: true,
-    format: 'esm',
+    format: 'cjs',
     platform: 'node',
     target: 'node26.10',
     charset: 'ascii',
-    // Licences travel as files of their own; names stay readable for whoever reads a stack or the code.
+    // Packages that have both are left without what nobody calls of them.
+    mainFields: ['module', 'main'],
+    // Licences travel as files of their own; names stay readable for whoever reads a stack or the code, lines short. What is read at
+    // each start is a quarter less.
     legalComments: 'none',
-    // CommonJS packages inside ask for node:os and the like through require.
-    banner: {
-      js: "import { createRequire as __createRequire } from 'node:module';\nconst require = __createRequire(import.meta.url);",
-    },
-    plugins: [withoutTransports],
+    minifyWhitespace: true,
+    lineLimit: 120,
+    // One function, which launcher.ts calls: nothing has to be put around a text of that size when it is read.
+    banner: { js: '(function (require, entry) {' },
+    footer: { js: '})' },
+    define: { 'import.meta.url': 'entry' },
+    plugins: [withoutTransports, lateParts],
     metafile: true,
     write: false,
     logLevel: 'warning',
   });
-  return { text: asciiOf(result.outputFiles[0]!.text), packages: packagesOf(Object.keys(result.metafile.inputs)) };
+  const launcher = readFileSync(join(import.meta.dirname, 'launcher.ts'), 'utf8');
+  const { code } = await transform(launcher, { loader: 'ts', format: 'esm', target: 'node26.10' });
+  const files = new Map([
+    [BUNDLE_NAME, asciiOf(code)],
+    [PROGRAM_NAME, asciiOf(result.outputFiles[0]!.text)],
+  ]);
+  return { files, packages: packagesOf(Object.keys(result.metafile.inputs)) };
+}
+
+/** The bundle with what `node` compiles of it at a start, for that Node and no other. */
+export async function withCodeCache({ files, packages }: Bundle, node: string): Promise<Bundle> {
+  return { files: new Map([...files, [CACHE_NAME, await recordCodeCache(files.get(PROGRAM_NAME)!, node)]]), packages };
+}
+
+/** Writes a bundle's files into an existing directory. */
+export function writeBundle({ files }: Bundle, directory: string): void {
+  for (const [name, bytes] of files) writeFileSync(join(directory, name), bytes);
 }
 
 if (import.meta.main) {
-  const { text, packages } = await makeBundle();
-  const file = join(DIST, BUNDLE_NAME);
-  mkdirSync(dirname(file), { recursive: true });
-  writeFileSync(file, text);
-  process.stdout.write(`${file}: ${text.length} bytes, ${packages.length} packages\n`);
+  const bundle = await withCodeCache(await makeBundle(), process.execPath);
+  mkdirSync(DIST, { recursive: true });
+  writeBundle(bundle, DIST);
+  const sizes = [...bundle.files].map(([name, { length }]) => `${name} ${length} bytes`);
+  process.stdout.write(`${DIST}: ${sizes.join(', ')}; ${bundle.packages.length} packages\n`);
 }

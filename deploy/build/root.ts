@@ -7,7 +7,7 @@
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
-import { BUNDLE_NAME, DIST, makeBundle, PROJECT } from './bundle.ts';
+import { DIST, makeBundle, PROJECT, withCodeCache } from './bundle.ts';
 import { type Library, librariesOf } from './libraries.ts';
 import { type Component, sbomText } from './sbom.ts';
 import { summarise, type TreeFile, writeTree } from './tree.ts';
@@ -97,11 +97,12 @@ function addLibraries(files: Files, libraries: readonly Library[]): Component[] 
 /** Builds the root at `top`, replacing what is there. */
 export async function buildRoot(top: string): Promise<void> {
   const files: Files = new Map();
-  const bundle = await makeBundle();
   const ours = packageOf('.');
-  files.set(`${APPLICATION}/${BUNDLE_NAME}`, plain(bundle.text));
   addLicences(files, '.', ours.name);
   const node = addNode(files);
+  const bundle = await withCodeCache(await makeBundle(), node.binary);
+  const program = [...bundle.files].map(([name, bytes]) => [`${APPLICATION}/${name}`, bytes] as const);
+  for (const [path, bytes] of program) files.set(path, plain(bytes));
   const components = [
     node.component,
     ...addBundled(files, bundle.packages),
@@ -111,7 +112,7 @@ export async function buildRoot(top: string): Promise<void> {
     ...npmComponent(ours),
     type: 'application',
     purl: `pkg:generic/${ours.name}@${ours.version}`,
-    files: { [`/${APPLICATION}/${BUNDLE_NAME}`]: bundle.text },
+    files: Object.fromEntries(program.map(([path, bytes]) => [`/${path}`, bytes])),
   };
   files.set(`usr/share/${ours.name}/sbom.cdx.json`, plain(sbomText(product, components)));
   writeTree(top, files, MOUNT_POINTS);

@@ -5,10 +5,7 @@
  * By then the process is locked in (cli/shell-stage.ts) where the kernel has what that takes; it keeps the identity of its user.
  */
 
-import { loadChecksums } from '../checksum/pool.ts';
-import type { CompressionTools } from '../compress/choose.ts';
 import { Limiter } from '../compress/limiter.ts';
-import { lz4BlockFunction } from '../compress/lz4.ts';
 import { Bug } from '../errors.ts';
 import { DaemonFilter, type DaemonFilterRules } from '../filter/daemon.ts';
 import type { ModuleListing } from '../flist/context.ts';
@@ -27,6 +24,7 @@ import { closeModuleRoot, openModuleRoot } from '../vfs/open-root.ts';
 import { workingDirectory } from '../vfs/own-process.ts';
 import { loadXattrCalls } from '../vfs/xattrs.ts';
 import { loadHostTables, servedModules } from './served-modules.ts';
+import { loadTools, toolsOnDemand } from './session-tools.ts';
 import type { ShellDaemonStart } from './shell-stage.ts';
 
 /** Time for the last log lines. */
@@ -59,13 +57,12 @@ export async function serveShell(
   const rootFd = openModuleRoot(root, limits);
   try {
     const transport = new StdioTransport();
-    await loadChecksums();
     return await runShellSession(transport, {
       ...client,
       rootFd,
       limits,
       listing: userListing(limits),
-      compression: compressionTools(limits),
+      compression: await loadTools(new Limiter(limits.compressionJobs)),
       loadXattrs: loadXattrCalls,
       complain,
     });
@@ -99,20 +96,19 @@ export async function runShellDaemon(
   const { limits, motd } = config;
   assertReadOnly(config.modules, { onlyProven: outcome.landlockAbi > 0 });
   const transport = new StdioTransport(remoteShellPeer(connection));
-  await loadChecksums();
   const modules = servedModules(config, await loadHostTables(config));
   // Standard error is the client's terminal: what the log says of a session is not for it.
   const logger = createLogger({ level: 'error', isTerminal: true });
   const ticket = new Admission(limits).admit(transport.peer);
   if (ticket instanceof AdmissionRefusal) throw new Bug('no place for the only session');
-  const compression = compressionTools(limits);
+  const tools = toolsOnDemand(new Limiter(limits.compressionJobs));
   const logBudget = new LogBudget(limits);
   const transferLog = new TransferLog(limits);
   const daemon = {
     modules,
     limits,
     motd,
-    compression,
+    tools,
     logger,
     logBudget,
     registry: new SessionRegistry(),
@@ -121,10 +117,6 @@ export async function runShellDaemon(
   const exit = await runOnlySession(transport, daemon, ticket);
   await logger.flushed(LOG_FLUSH_MS);
   return exit;
-}
-
-function compressionTools(limits: Limits): CompressionTools {
-  return { limiter: new Limiter(limits.compressionJobs), lz4: lz4BlockFunction() };
 }
 
 function complain(text: string): void {

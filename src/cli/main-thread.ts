@@ -1,7 +1,5 @@
 /** The main thread serves, and there is no other: `workers = 1`. */
 
-import { loadChecksums } from '../checksum/pool.ts';
-import { lz4BlockFunction } from '../compress/lz4.ts';
 import type { Config } from '../config/config.ts';
 import type { LogBudget } from '../observe/session-log.ts';
 import type { LoopSnapshot } from '../observe/snapshot.ts';
@@ -45,12 +43,11 @@ export class MainThread implements Workers {
 
   async start(config: Config, tables: HostTables, isWatched: boolean): Promise<void> {
     if (isWatched) this.#serving.registry.watchLoop('main');
-    await loadChecksums();
     await this.apply(config, tables);
   }
 
   async apply(config: Config, tables: HostTables): Promise<void> {
-    this.#serving.apply(config, { ...tables, lz4: lz4BlockFunction() });
+    this.#serving.apply(config, tables);
   }
 
   /** Connections ask the ring itself. */

@@ -6,9 +6,7 @@
  */
 
 import { randomBytes } from 'node:crypto';
-import { loadChecksums } from '../checksum/pool.ts';
 import { Limiter } from '../compress/limiter.ts';
-import { lz4BlockFunction } from '../compress/lz4.ts';
 import type { Config, LoadContext, ModuleAuth, ModuleConfig } from '../config/config.ts';
 import type { Limits } from '../limits.ts';
 import { type Listener, listenFd, listenTcp, listenUnix, type OnConnection } from '../listener/tcp.ts';
@@ -23,6 +21,7 @@ import { OnlyVisit } from './only-visit.ts';
 import type { Command } from './options.ts';
 import { showProgress } from './progress-line.ts';
 import { loadHostTables, servedModules } from './served-modules.ts';
+import { toolsOnDemand } from './session-tools.ts';
 import { endSignal } from './signals.ts';
 
 const USER = 'once';
@@ -96,12 +95,11 @@ function loginWith(password: string): ModuleAuth {
 
 async function onceDaemon(config: Config, logger: RootLogger): Promise<Daemon> {
   const { limits, motd } = config;
-  await loadChecksums();
   return {
     modules: servedModules(config, await loadHostTables(config)),
     limits,
     motd,
-    compression: { limiter: new Limiter(limits.compressionJobs), lz4: lz4BlockFunction() },
+    tools: toolsOnDemand(new Limiter(limits.compressionJobs)),
     logger,
     logBudget: new LogBudget(limits),
     registry: new SessionRegistry(),

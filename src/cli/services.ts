@@ -12,7 +12,6 @@ import { type Daemon, runSession } from '../session/session.ts';
 import type { KeysOf } from './listener-keys.ts';
 import type { Connection, Service } from './running-sessions.ts';
 import type { SharedBounds } from './shared-state.ts';
-import { serveSshClient } from './ssh-service.ts';
 
 /** Makes services; holds what all connections of a worker share. One per worker. */
 export class Services {
@@ -40,8 +39,11 @@ export class Services {
 
   /** @param keys asked for each connection. */
   ssh(keys: () => KeysOf<'anon_ssh'> | KeysOf<'authorized_ssh'>): Service<SocketTransport> {
+    // Whoever has no such listener does without SSH.
+    const loading = import('./ssh-service.ts');
     return {
-      serve: (transport, daemon, ticket) => {
+      serve: async (transport, daemon, ticket) => {
+        const { serveSshClient } = await loading;
         const { sshKex: kexGate, sshPenalties: penalties } = this.#shared;
         return serveSshClient({ transport, keys: keys(), shared: { kexGate, penalties } }, daemon, ticket);
       },

@@ -1,6 +1,5 @@
 /** One event loop that serves: its sockets, its sessions, its configuration. The main thread has one when it serves alone, else each worker. */
 
-import type { CompressionTools } from '../compress/choose.ts';
 import type { Config } from '../config/config.ts';
 import { configText } from '../config/portable.ts';
 import { DigestCache } from '../flist/digest-cache.ts';
@@ -19,6 +18,7 @@ import { clientsOf } from './proxied.ts';
 import { RunningSessions, type Service } from './running-sessions.ts';
 import { type HostTables, servedModules } from './served-modules.ts';
 import { Services } from './services.ts';
+import { toolsOnDemand } from './session-tools.ts';
 import { boundsOver, cachesOver, type SharedBounds, type SharedCaches, type SharedState } from './shared-state.ts';
 
 /** What the main thread always knows of a worker. Plain data. */
@@ -26,11 +26,6 @@ export interface Pulse {
   readonly worker: number;
   /** Bytes sent to all clients since the worker started. */
   readonly bytesSent: number;
-}
-
-/** What a new configuration needs beside itself. */
-export interface Tables extends HostTables {
-  readonly lz4: CompressionTools['lz4'];
 }
 
 export interface ServingOptions {
@@ -82,7 +77,7 @@ export class Serving {
   }
 
   /** From here on sessions begin with this configuration; those that run keep theirs, those that wait for a place may come again. */
-  apply(config: Config, tables: Tables): void {
+  apply(config: Config, tables: HostTables): void {
     const { limits, motd } = config;
     // Whoever waits for days must not come in under rules that have long been changed. What only renews keys sends nobody home.
     const text = configText(config);
@@ -99,7 +94,7 @@ export class Serving {
       modules: servedModules(config, tables),
       limits,
       motd,
-      compression: { limiter: compression, lz4: tables.lz4 },
+      tools: toolsOnDemand(compression),
       logger,
       logBudget,
       waitingRoom: this.#waitingRoom,

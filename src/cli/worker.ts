@@ -1,8 +1,6 @@
 /** What a worker thread does: serves what it was started with and carries out the orders of the main thread; main.ts calls it. */
 
 import { parentPort, workerData } from 'node:worker_threads';
-import { loadChecksums } from '../checksum/pool.ts';
-import { lz4BlockFunction } from '../compress/lz4.ts';
 import { type PackedConfig, unpackConfig } from '../config/portable.ts';
 import { Bug } from '../errors.ts';
 import type { IdNames } from '../flist/ids.ts';
@@ -11,7 +9,8 @@ import type { Order, Report } from '../listener/workers.ts';
 import { createLineLogger, type LogLevel } from '../observe/log.ts';
 import { loadXattrCalls } from '../vfs/xattrs.ts';
 import { type ListenerKeys, type PackedKeys, unpackKeys } from './listener-keys.ts';
-import { Serving, type Tables } from './serving.ts';
+import type { HostTables } from './served-modules.ts';
+import { Serving } from './serving.ts';
 import type { SharedState } from './shared-state.ts';
 
 /** What a worker gets when it starts. Structured-cloneable. */
@@ -60,7 +59,6 @@ export async function runWorker(): Promise<void> {
   limitHits.shareWith(data.limitHits);
   const logger = createLineLogger(data.logLevel, (lines) => report({ kind: 'lines', lines }));
   process.on('exit', () => logger.flush());
-  await loadChecksums();
   const { worker, state, work, sockets } = data;
   const serving = new Serving({
     ...{ worker, state, limits: work.config.limits },
@@ -104,10 +102,9 @@ async function carryOut(order: WorkerOrder, serving: Serving, keys: ListenerKeys
 
 async function apply(serving: Serving, { config: packed, idNames, rates, linkless, epoch }: Work): Promise<void> {
   const config = unpackConfig(packed);
-  const tables: Tables = {
+  const tables: HostTables = {
     idNames: { users: asBuffers(idNames.users), groups: asBuffers(idNames.groups) },
     xattrs: config.modules.some(({ xattrs }) => xattrs) ? await loadXattrCalls() : null,
-    lz4: lz4BlockFunction(),
     rates,
     linkless,
     epoch,

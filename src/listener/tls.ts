@@ -25,7 +25,7 @@ const CIPHERS = [
  * SECURITY: a ticket's key would open recorded sessions long after they ended, and a client that renegotiates makes us sign
  * again and again for free.
  */
-const OPTIONS =
+const optionBits = (): number =>
   constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION | constants.SSL_OP_CIPHER_SERVER_PREFERENCE;
 
 /** A certificate chain with its key, ready for connections. Immutable: a reload makes a new one and leaves sessions alone. */
@@ -64,7 +64,7 @@ export function loadTlsIdentity(files: PemFiles): TlsIdentity {
       minVersion: 'TLSv1.2',
       maxVersion: 'TLSv1.3',
       ciphers: CIPHERS,
-      secureOptions: OPTIONS,
+      secureOptions: optionBits(),
     }),
   );
   return { context, subject: own.subject, fingerprint: own.fingerprint256, validTo: own.validToDate, files };

@@ -94,8 +94,13 @@ function codeOf(main: string): string[] {
   const directory = dirname(main);
   const project = dirname(directory);
   const isSource = basename(directory) === 'src' && existsSync(join(project, 'package.json'));
-  if (!isSource) return [main, ...packagesAbove(directory)];
+  if (!isSource) return [...bundleOf(main), ...packagesAbove(directory)];
   return [directory, join(project, 'package.json'), ...packagesAbove(project)];
+}
+
+/** What is started, the program behind it and the code that V8 has compiled of it (deploy/build/bundle.ts). */
+function bundleOf(main: string): string[] {
+  return [...new Set(['mjs', 'cjs', 'cache'].map((name) => main.replace(/mjs$/, name)))];
 }
 
 /** The directories in which Node looks for packages. */

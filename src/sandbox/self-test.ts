@@ -3,7 +3,7 @@
  * it, the status page may show it.
  */
 
-import { closeSync, constants, openSync, readdirSync, readFileSync } from 'node:fs';
+import { accessSync, closeSync, constants, openSync, readdirSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { SandboxError } from '../errors.ts';
 import type { Guarantee } from '../observe/daemon-state.ts';
@@ -201,6 +201,8 @@ function holdsAnything(path: string): string | null {
  * from being the end of us.
  */
 function canExecute(path: string): string | null {
+  // An attempt takes Node as long as all other rows together; what is not there, nobody can run.
+  if (codeOf(() => accessSync(path)) === 'ENOENT') return 'ENOENT';
   try {
     process.execve!(path, [path, 'x'.repeat(TOO_LONG_BYTES)], {});
     return null;

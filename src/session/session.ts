@@ -36,7 +36,8 @@ export interface Daemon {
   /** In configuration order. */
   readonly modules: readonly ServedModule[];
   readonly limits: Limits;
-  readonly compression: CompressionTools;
+  /** For a session that transfers; the first that asks waits until they are loaded. */
+  readonly tools: () => Promise<CompressionTools>;
   readonly motd: Buffer | null;
   readonly logger: Logger;
   readonly logBudget: LogBudget;
@@ -174,16 +175,13 @@ class Session implements LiveSession, Sheddable {
         ...{ name: 'the negotiation', totalMs: filterMs, totalLimit: 'filterMs' },
         ...{ idleMs: filterIdleMs, idleLimit: 'filterIdleMs' },
       });
-      const agreement = await exchangePreamble(this.#reader, this.#writer, {
-        options,
-        protocol,
-        tools: this.#daemon.compression,
-      });
+      const tools = await this.#daemon.tools();
+      const agreement = await exchangePreamble(this.#reader, this.#writer, { options, protocol, tools });
       const messages = this.#startMux(protocol);
       if (options.refusal !== null) throw options.refusal;
-      requireLibrary(agreement.compression, this.#daemon.compression);
+      requireLibrary(agreement.compression, tools);
       if (!hasPlace) throw tooManyConnections(module.maxConnections);
-      await this.#transfer({ options, agreement, messages, module, rootFd });
+      await this.#transfer({ options, agreement, messages, module, rootFd, compressionTools: tools });
     } finally {
       closeModuleRoot(rootFd);
     }
@@ -195,6 +193,7 @@ class Session implements LiveSession, Sheddable {
     messages: ClientMessages;
     module: ServedModule;
     rootFd: number;
+    compressionTools: CompressionTools;
   }): Promise<void> {
     const { options, messages, module } = agreed;
     const { listCache, digestCache } = this.#daemon;
@@ -211,7 +210,6 @@ class Session implements LiveSession, Sheddable {
       streams: { reader: this.#reader, writer: this.#writer, messages, watchdog: this.#watchdog },
       protocol: this.#protocol,
       limits: this.#daemon.limits,
-      compressionTools: this.#daemon.compression,
       digests:
         digestCache === undefined ? null : { cache: digestCache, inTurn: (read) => this.#ticket.readInTurn(read) },
       listCache:

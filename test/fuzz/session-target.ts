@@ -2,10 +2,9 @@
 
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { loadChecksums } from '../../src/checksum/pool.ts';
 import { loadHostTables, servedModules } from '../../src/cli/served-modules.ts';
+import { toolsOnDemand } from '../../src/cli/session-tools.ts';
 import { Limiter } from '../../src/compress/limiter.ts';
-import { lz4BlockFunction } from '../../src/compress/lz4.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import type { Logger } from '../../src/observe/log.ts';
 import { LogBudget, type SessionRecord } from '../../src/observe/session-log.ts';
@@ -39,9 +38,9 @@ export async function sessionPlayer(dir: string): Promise<PlaySession> {
     uid: 0,
     gid: 0,
   });
-  await loadChecksums();
   const modules = servedModules(config, await loadHostTables(config));
-  const compression = { limiter: new Limiter(config.limits.compressionJobs), lz4: lz4BlockFunction() };
+  const tools = toolsOnDemand(new Limiter(config.limits.compressionJobs));
+  await tools();
   return async (bytes) => {
     let ended: Readonly<SessionRecord> | null = null;
     let bug: unknown = null;
@@ -49,7 +48,7 @@ export async function sessionPlayer(dir: string): Promise<PlaySession> {
       bug = thrown;
     });
     const daemon: Daemon = {
-      ...{ modules, compression, logger, limits: config.limits, motd: null },
+      ...{ modules, tools, logger, limits: config.limits, motd: null },
       logBudget: new LogBudget(config.limits),
       registry: new SessionRegistry(),
       transferLog: new TransferLog(config.limits),

@@ -1,8 +1,8 @@
 /** Which program the tests start: the sources, or where a whole suite runs, one bundle of them, which starts in a third of the time. */
 
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { BUNDLE_NAME, makeBundle, PROJECT } from '../../deploy/build/bundle.ts';
+import { BUNDLE_NAME, makeBundle, PROJECT, writeBundle } from '../../deploy/build/bundle.ts';
 
 /** Set for the processes of a test run by `bundleProgram`. */
 const VARIABLE = 'GOKR_RSYNCD_TEST_PROGRAM';
@@ -19,8 +19,7 @@ export async function bundleProgram(): Promise<() => void> {
   const dir = mkdtempSync(join(PROJECT, 'node_modules/.test-program-'));
   // Some tests start it as another user.
   chmodSync(dir, 0o755);
-  const file = join(dir, BUNDLE_NAME);
-  writeFileSync(file, (await makeBundle()).text);
-  process.env[VARIABLE] = file;
+  writeBundle(await makeBundle(), dir);
+  process.env[VARIABLE] = join(dir, BUNDLE_NAME);
   return () => rmSync(dir, { recursive: true, force: true });
 }

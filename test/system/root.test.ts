@@ -9,6 +9,8 @@ import { removeTree, scratchDir } from '../helpers/scratch.ts';
 import { PROJECT, ROOT } from './build.ts';
 
 const PATHS = readdirSync(ROOT, { recursive: true, encoding: 'utf8' }).sort();
+const PROGRAM = '/usr/lib/gokr-rsyncd/gokr-rsyncd.mjs';
+
 const files = PATHS.filter((path) => lstatSync(join(ROOT, path)).isFile());
 
 interface BomEntry {
@@ -45,7 +47,9 @@ describe('dist/root', () => {
   it('accounts for every file that is executed in its bill of materials', () => {
     const bom = JSON.parse(readFileSync(join(ROOT, 'usr/share/gokr-rsyncd/sbom.cdx.json'), 'utf8'));
     const known = [bom.metadata.component, ...bom.components].flatMap(filesOf);
-    const code = files.filter((path) => /^(bin|lib|lib64)\/|\.(mjs|node)$/.test(path)).map((path) => `/${path}`);
+    const code = files
+      .filter((path) => /^(bin|lib|lib64)\/|\.(mjs|cjs|cache|node)$/.test(path))
+      .map((path) => `/${path}`);
     expect(known.sort()).toEqual(code);
   });
 
@@ -57,10 +61,24 @@ describe('dist/root', () => {
   });
 
   it.each([[], ['--jitless']])('runs alone with %j', async (...flags) => {
-    const program = '/usr/lib/gokr-rsyncd/gokr-rsyncd.mjs';
-    const { stdout } = await mustRun('chroot', [ROOT, '/bin/node', ...flags, program, '--version']);
+    const { stdout } = await mustRun('chroot', [ROOT, '/bin/node', ...flags, PROGRAM, '--version']);
     expect(stdout.toString()).toContain('protocol version 32');
   });
+
+  it.each(['gokr-rsyncd.service', 'Dockerfile', 'deploy/deb/gokr-rsyncd'])(
+    'has compiled code that V8 takes with the flags of %s',
+    async (starter) => {
+      const text = readFileSync(join(PROJECT, starter), 'utf8');
+      const flags = [...text.matchAll(/--(?:disallow|max|min)-[a-z-]*(?:=\d+)?/g)].map(([flag]) => flag);
+      expect(flags).toContain('--disallow-code-generation-from-strings');
+      const [source, cache] = ['cjs', 'cache'].map((name) => JSON.stringify(PROGRAM.replace(/mjs$/, name)));
+      const script = `const { readFileSync } = require('fs');
+        const { cachedDataRejected } = new (require('vm').Script)(readFileSync(${source}, 'latin1'), { cachedData: readFileSync(${cache}) });
+        console.log(cachedDataRejected);`;
+      const { stdout } = await mustRun('chroot', [ROOT, '/bin/node', ...new Set(flags), '--eval', script]);
+      expect(stdout.toString()).toBe('false\n');
+    },
+  );
 });
 
 describe('the list of system calls', () => {

@@ -47,7 +47,7 @@ export const SCENARIOS: readonly Scenario[] = hasTools
   ? [
       {
         name: 'activation',
-        title: 'first byte after the first connect, the unit not running; memory (PSS, MiB) then, one worker',
+        title: 'cold start: socket activation to first byte, the shipped unit; memory at rest (PSS) then, one worker',
         targets: { wall: 0.25, memory: 60 },
         hasReference: false,
         start: startMachine,

@@ -1,0 +1,129 @@
+/**
+ * `node code-cache-recorder.ts PROGRAM CACHE PORT`: runs the program on the socket at descriptor 3, is its first client, and writes what
+ * V8 has compiled then. A process of its own, because it becomes nobody and because V8's flags are for the whole process.
+ */
+
+import { once } from 'node:events';
+import { openSync, readFileSync, writeSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { connect, type Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { constants, Script } from 'node:vm';
+
+const NOBODY = 65534;
+
+/** Files of root's, which nobody can write: else the program would not serve them. Every Debian has them. */
+const MODULE = '/usr/share/base-files';
+const LAST_NAME = 'staff-group';
+
+/** Stands in the cache; V8 does not look at it. */
+const FILENAME = '/usr/lib/gokr-rsyncd/gokr-rsyncd.cjs';
+
+const CONFIG = `workers = 1\n[[module]]\nname = "files"\npath = "${MODULE}"\n`;
+
+/** What a client of protocol 31 sends up to the file list: greeting, module, arguments, checksum, and no filter rules in a frame. */
+const GREETING = '@RSYNCD: 31.0 md5 md4\n';
+const ARGUMENTS = ['--server', '--sender', '-vlogDtpre.iLsfxCIvu', '.', 'files/', '', ''].join('\0');
+const CHECKSUM = '\x03md5';
+const NO_FILTERS = '\x04\0\0\x07\0\0\0\0';
+
+/** After each step, for what the program does in its own time: the order in which functions are compiled is part of the cache. */
+const SETTLE_MS = 200;
+
+const NEVER_MS = 3_600_000;
+
+type WriteCallback = (error: Error | null, bytes: number) => void;
+
+/** What the first of two stages leaves to the second, which confines itself no further (src/cli/stages.ts). */
+function handOver(file: string): string {
+  const flags = { file, listen: null, anonSshListen: null, monitoringListen: null, port: null, address: null, modules: [] };
+  const content = Buffer.from(CONFIG).toString('base64');
+  return JSON.stringify({
+    outcome: { ownRoot: false, landlockAbi: 0, seccomp: false, gaps: [] },
+    message: {
+      flags,
+      context: { credentialsDirectory: null, uid: NOBODY, gid: NOBODY, directory: '/' },
+      record: { files: [[file, { content, mode: 0o644, uid: 0 }]], lists: [] },
+      sockets: null,
+      spares: [],
+      notifyFd: null,
+    },
+  });
+}
+
+function becomeNobody(): void {
+  if (process.getuid!() !== 0) return;
+  process.setgroups!([]);
+  process.setgid!(NOBODY);
+  process.setuid!(NOBODY);
+}
+
+/**
+ * Takes time and chance away from the program, however busy the machine that builds it: what it does when it is late would be in some
+ * caches and not in others. Its timers never fire, its clock stands still, and what it logs is written at once.
+ * @returns when its log says that it listens; what a client did before that would come in another order each time.
+ */
+function tame(): Promise<void> {
+  const { setTimeout, performance } = globalThis;
+  const now = performance.now();
+  performance.now = () => now;
+  process.hrtime = Object.assign(() => [0, 0] as [number, number], { bigint: () => 0n });
+  const never = ((action: () => void) => setTimeout(action, NEVER_MS)) as never;
+  Object.assign(globalThis, { setTimeout: never, setInterval: never });
+  return new Promise((resolve) => {
+    process.getBuiltinModule('node:fs').write = ((_: number, lines: string, ...rest: unknown[]) => {
+      if (lines.includes('"msg":"listening"')) resolve();
+      process.nextTick(rest.at(-1) as WriteCallback, null, lines.length);
+    }) as never;
+  });
+}
+
+async function receive(socket: Socket, text: string): Promise<void> {
+  let received = '';
+  while (!received.includes(text)) received += ((await once(socket, 'data')) as [Buffer])[0].toString('latin1');
+  await delay(SETTLE_MS);
+}
+
+async function leave(socket: Socket): Promise<void> {
+  socket.destroy();
+  await delay(SETTLE_MS);
+}
+
+/** One client that asks for the list of modules, and one that gets a list of files. */
+async function visit(port: number): Promise<void> {
+  const first = connect(port, '127.0.0.1');
+  await receive(first, '@RSYNCD: ');
+  first.write(`${GREETING}#list\n`);
+  await receive(first, '@RSYNCD: EXIT');
+  await leave(first);
+  const second = connect(port, '127.0.0.1');
+  await receive(second, '@RSYNCD: ');
+  second.write(`${GREETING}files\n`);
+  await receive(second, '@RSYNCD: OK\n');
+  second.write(Buffer.from(ARGUMENTS + CHECKSUM + NO_FILTERS, 'latin1'));
+  await receive(second, LAST_NAME);
+  await leave(second);
+}
+
+const [program, cache, handed, port] = process.argv.slice(2) as [string, string, string, string];
+const source = readFileSync(program, 'latin1');
+const cacheFd = openSync(cache, 'wx');
+const handedFd = openSync(handed, 'wx+');
+writeSync(handedFd, handOver('/etc/gokr-rsyncd.toml'), 0);
+becomeNobody();
+
+// What is compiled stays, however often memory is collected.
+setFlagsFromString('--no-flush-bytecode');
+const script = new Script(source, { filename: FILENAME, importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER });
+process.argv = [process.execPath, FILENAME, '--daemon'];
+Object.assign(process.env, { GOKR_RSYNCD_STAGE: String(handedFd), LISTEN_PID: String(process.pid), LISTEN_FDS: '1' });
+const isListening = tame();
+script.runInThisContext()(createRequire(import.meta.url), import.meta.url);
+await isListening;
+await delay(SETTLE_MS);
+await visit(Number(port));
+// Flags as they were: the cache holds their hash.
+for (const flag of ['--flush-bytecode', '--hash-seed=0', '--initial-heap-size=0', '--min-semi-space-size=0', '--max-semi-space-size=0']) setFlagsFromString(flag);
+writeSync(cacheFd, script.createCachedData());
+process.exit(0);
