@@ -272,7 +272,7 @@ export class ArgumentLister {
     const { view, module } = this.#context;
     if (module.filter.hidesWithParents(path, false)) return null;
     const place = unlessMissing(() => view.locateFile(path));
-    return place === null ? null : view.readSmallFile(place.directory, place.name, 'mergeFileBytes');
+    return place === null ? null : view.readMergeFile(place.directory, place.name);
   }
 }
 

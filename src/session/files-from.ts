@@ -3,6 +3,7 @@
 import { FileError, LimitError, UsageError } from '../errors.ts';
 import { breathe, type ListContext } from '../flist/context.ts';
 import { ENOENT, errnoText } from '../vfs/errno.ts';
+import type { OpenFile } from '../vfs/open-file.ts';
 import type { ByteReader } from '../wire/reader.ts';
 
 const NUL = 0x00;
@@ -11,8 +12,8 @@ const CR = 0x0d;
 const HASH = 0x23;
 const SEMICOLON = 0x3b;
 
-/** Bytes of a file of names between two looks at the clock. */
-const BYTES_PER_LOOK = 8192;
+/** Bytes of a file of names that are read at once, and between two looks at the clock. */
+const PIECE_BYTES = 8192;
 
 /** Names as they come over the connection, up to the empty one. */
 export async function* namesFromWire(reader: ByteReader, limits: ListContext['limits']): AsyncGenerator<Buffer> {
@@ -27,18 +28,12 @@ export async function* namesFromWire(reader: ByteReader, limits: ListContext['li
 /**
  * Names in a file of the module; blank lines and comments are skipped. Yields to other sessions while it works.
  * @param path path from the module root.
- * @throws UsageError (code 4) when the file cannot be read; LimitError `filesFromBytes`, `filesFromNames`.
+ * @throws UsageError (code 4) when the file cannot be read; LimitError `filesFromBytes`, `filesFromNames`, `pathBytes`.
  */
 export async function* namesFromFile(context: ListContext, path: Buffer): AsyncGenerator<Buffer> {
-  const content = readInModule(context, path);
   const { from0 } = context.options;
   let count = 0;
-  let start = 0;
-  for (let i = 0; i <= content.length; i++) {
-    if (i % BYTES_PER_LOOK === 0) await breathe(context);
-    if (i < content.length && !isNameEnd(content[i]!, from0)) continue;
-    const name = content.subarray(start, i);
-    start = i + 1;
+  for await (const name of linesOf(context, path)) {
     const isComment = !from0 && (name[0] === HASH || name[0] === SEMICOLON);
     if (name.length === 0 || isComment) continue;
     if (++count > context.limits.filesFromNames) throw new LimitError('filesFromNames', 'too many names');
@@ -46,21 +41,50 @@ export async function* namesFromFile(context: ListContext, path: Buffer): AsyncG
   }
 }
 
+/** Piece by piece: memory for millions of names would be more than one turn of the event loop can be given. */
+async function* linesOf(context: ListContext, path: Buffer): AsyncGenerator<Buffer> {
+  const { from0 } = context.options;
+  const file = orUsageError(() => openInModule(context, path));
+  try {
+    /** A name whose end has not been read. */
+    let begun: Buffer = Buffer.alloc(0);
+    for (let position = 0, size = -1; position < file.sizeBytes && size !== 0; position += size) {
+      const piece = Buffer.allocUnsafe(Math.min(PIECE_BYTES, file.sizeBytes - position));
+      size = orUsageError(() => file.readSync(piece, position));
+      await breathe(context);
+      const bytes = Buffer.concat([begun, piece.subarray(0, size)]);
+      let start = 0;
+      for (let i = begun.length; i < bytes.length; i++) {
+        if (!isNameEnd(bytes[i]!, from0)) continue;
+        yield bytes.subarray(start, i);
+        start = i + 1;
+      }
+      begun = bytes.subarray(start);
+      if (begun.length > context.limits.pathBytes) throw new LimitError('pathBytes', 'files-from name too long');
+    }
+    yield begun;
+  } finally {
+    file.close();
+  }
+}
+
 function isNameEnd(byte: number, from0: boolean): boolean {
   return from0 ? byte === NUL : byte === LF || byte === CR;
 }
 
-function readInModule({ view, module }: ListContext, path: Buffer): Buffer {
+function openInModule({ view, module, limits }: ListContext, path: Buffer): OpenFile {
+  // SECURITY: only what the module shows, never through a link (CVE-2026-53802).
+  const place = module.filter.hidesWithParents(path, false) ? null : view.locateFile(path);
+  if (place === null) throw new FileError(errnoText(ENOENT), ENOENT);
+  const file = view.openFile(place.directory, place.name);
+  if (file.sizeBytes <= limits.filesFromBytes) return file;
+  file.close();
+  throw new LimitError('filesFromBytes', 'a file named by the client is too large');
+}
+
+function orUsageError<T>(work: () => T): T {
   try {
-    // SECURITY: only what the module shows, never through a link (CVE-2026-53802).
-    const place = module.filter.hidesWithParents(path, false) ? null : view.locateFile(path);
-    if (place === null) throw new FileError(errnoText(ENOENT), ENOENT);
-    const { directory, name } = place;
-    const file = view.openFile(directory, name);
-    file.close();
-    const content = view.readSmallFile(directory, name, 'filesFromBytes');
-    if (content === null) throw new FileError(errnoText(ENOENT), ENOENT);
-    return content;
+    return work();
   } catch (thrown) {
     if (!(thrown instanceof FileError)) throw thrown;
     throw new UsageError(`failed to open files-from file: ${thrown.message}\n`);

@@ -10,8 +10,8 @@ const BITS_PER_BLOCK_LOG2 = 6;
 const MIN_BITS_LOG2 = 13;
 const MAX_BITS_LOG2 = 24;
 const MAX_TABLE_LOG2 = 22;
-/** Blocks entered between two looks at the clock: well below 2 ms. */
-const BLOCKS_PER_STEP = 1024;
+/** Blocks entered between two looks at the clock: each may touch a page of memory for the first time, in up to 30 µs. */
+const BLOCKS_PER_STEP = 64;
 
 /** How an index is built. */
 export interface BlockIndexOptions {
@@ -25,7 +25,7 @@ export interface BlockIndexOptions {
  * Blocks of full length by weak sum. Blocks with equal weak and strong sums share one entry, named by the first.
  *
  * The fields are public for the inner loop of match.ts, which must not call out per byte:
- * `h = imul(weak, multiplier)`, bitmap bit `(bits[h >>> wordShift] >>> (h >>> 8)) & 1`, chain `heads[h >>> tableShift]`.
+ * `h = imul(weak, multiplier)`, bitmap bit `(bits[h >>> wordShift] >>> (h >>> 8)) & 1`, chain `heads[h >>> tableShift] - 1`.
  */
 export class BlockIndex {
   // SECURITY: the peer picks all weak sums. With a random multiplier it cannot aim them at one bucket or know which
@@ -33,6 +33,7 @@ export class BlockIndex {
   readonly multiplier: number;
   readonly bits: Int32Array;
   readonly wordShift: number;
+  /** First entry of each bucket plus one: nothing needs to be written to memory that stays empty, all of it at once. */
   readonly heads: Int32Array;
   readonly tableShift: number;
   /** Next entry of the same bucket, -1 at the end. */
@@ -53,7 +54,7 @@ export class BlockIndex {
     this.multiplier = options.seed | 1;
     this.bits = new Int32Array(2 ** (bitsLog2 - 5));
     this.wordShift = 32 - (bitsLog2 - 5);
-    this.heads = new Int32Array(2 ** tableLog2).fill(-1);
+    this.heads = new Int32Array(2 ** tableLog2);
     this.tableShift = 32 - tableLog2;
     this.next = new Int32Array(sums.fullCount);
     this.weak = new Int32Array(sums.fullCount);
@@ -78,7 +79,7 @@ export class BlockIndex {
     this.last[block] = block;
     const hash = Math.imul(weak, this.multiplier);
     const bucket = hash >>> this.tableShift;
-    const head = this.heads[bucket]!;
+    const head = this.heads[bucket]! - 1;
     let alike = 0;
     for (let entry = head; entry >= 0; entry = this.next[entry]!) {
       if (this.weak[entry] !== weak) continue;
@@ -94,14 +95,14 @@ export class BlockIndex {
       }
     }
     this.next[block] = head;
-    this.heads[bucket] = block;
+    this.heads[bucket] = block + 1;
     this.bits[hash >>> this.wordShift]! |= 1 << (hash >>> 8);
   }
 
   /** First entry with this signed weak sum, or -1. */
   find(weak: number): number {
     const hash = Math.imul(weak, this.multiplier);
-    return this.findFrom(this.heads[hash >>> this.tableShift]!, weak);
+    return this.findFrom(this.heads[hash >>> this.tableShift]! - 1, weak);
   }
 
   /** First entry with this signed weak sum in a chain that begins at `entry`, or -1. */

@@ -219,7 +219,7 @@ export class BlockMatcher {
       } while (passes === 0 && at < end);
       if (passes === 0) break;
       probes++;
-      if (index.findFrom(heads[hash >>> tableShift]!, (s1 & 0xffff) | (s2 << 16)) >= 0) {
+      if (index.findFrom((heads[hash >>> tableShift]! - 1) | 0, (s1 & 0xffff) | (s2 << 16)) >= 0) {
         reached = at;
         break;
       }

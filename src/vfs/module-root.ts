@@ -47,9 +47,6 @@ const FILE_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBL
 /** Directories whose descriptor one session keeps: 512 sessions stay below 4096 descriptors. */
 const HELD_DIRECTORIES = 4;
 
-/** Bounds of files that are read in one piece. */
-export type SmallFileLimit = 'mergeFileBytes' | 'filesFromBytes';
-
 /** A held directory; its entries are named by `/proc/<pid>/fd/<fd>/`. */
 interface HeldDirectory extends Place {
   readonly fd: number;
@@ -184,15 +181,16 @@ export class ModuleView {
   }
 
   /**
-   * Content of a small regular file, or null when it is missing, unreadable or no regular file.
-   * @throws LimitError `limit` when it is larger than that.
+   * Content of a file of filter rules, or null when it is missing, unreadable or no regular file.
+   * @throws LimitError `mergeFileBytes`
    */
-  readSmallFile(directory: DirectoryPath, name: Buffer, limit: SmallFileLimit): Buffer | null {
+  readMergeFile(directory: DirectoryPath, name: Buffer): Buffer | null {
     try {
       const file = this.openFile(directory, name);
       try {
-        if (file.sizeBytes > this.#limits[limit])
-          throw new LimitError(limit, 'a file named by the client is too large');
+        if (file.sizeBytes > this.#limits.mergeFileBytes) {
+          throw new LimitError('mergeFileBytes', 'a file named by the client is too large');
+        }
         const bytes = Buffer.allocUnsafe(file.sizeBytes);
         return bytes.subarray(0, file.readSync(bytes, 0));
       } finally {

@@ -39,7 +39,7 @@ describe('races with links', () => {
     expect(errnoOf(() => fixture.view.openFile(d, bytes('file')))).toBe(ENOTDIR);
     expect(errnoOf(() => fixture.view.statDirectory(d))).toBe(ENOTDIR);
     expect(fixture.view.isReadable(d, bytes('file'))).toBe(false);
-    expect(fixture.view.readSmallFile(d, bytes('file'), 'mergeFileBytes')).toBeNull();
+    expect(fixture.view.readMergeFile(d, bytes('file'))).toBeNull();
   });
 
   it('a directory in the middle of the path swapped for a link is not entered', () => {
@@ -68,7 +68,7 @@ describe('races with links', () => {
     rmSync(join(fixture.root, 'f'));
     link(join(fixture.outside, 'file'), 'f');
     expect(errnoOf(() => fixture.view.openFile(fixture.view.root, bytes('f')))).toBe(ELOOP);
-    expect(fixture.view.readSmallFile(fixture.view.root, bytes('f'), 'mergeFileBytes')).toBeNull();
+    expect(fixture.view.readMergeFile(fixture.view.root, bytes('f'))).toBeNull();
   });
 
   it('a link is never followed at the leaf, not even inside the module', () => {
@@ -91,7 +91,7 @@ describe('races with links', () => {
       for (let i = 0; i < 50; i++) {
         // A view of its own each time: a held directory would hide the race.
         const view = fixture.newView();
-        seen.add(String(view.readSmallFile(d, bytes('file'), 'mergeFileBytes')));
+        seen.add(String(view.readMergeFile(d, bytes('file'))));
         view.close();
       }
       await new Promise((resolve) => setImmediate(resolve));

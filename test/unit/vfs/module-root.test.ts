@@ -145,22 +145,22 @@ describe('things that are no regular files', () => {
   });
 });
 
-describe('readSmallFile', () => {
-  it.each(['mergeFileBytes', 'filesFromBytes'] as const)('gives the content up to %s, ends beyond', (limit) => {
+describe('readMergeFile', () => {
+  it('gives the content up to mergeFileBytes, ends beyond', () => {
     write('f', '12345');
     const read = (max: number) => {
-      const view = fixture.newView({ [limit]: max });
-      return view.readSmallFile(view.root, bytes('f'), limit);
+      const view = fixture.newView({ mergeFileBytes: max });
+      return view.readMergeFile(view.root, bytes('f'));
     };
     expect([String(read(6)), String(read(5))]).toEqual(['12345', '12345']);
-    expect(() => read(4)).toThrow(expect.objectContaining({ limit }));
-    expect(fixture.view.readSmallFile(fixture.view.root, bytes('missing'), limit)).toBeNull();
+    expect(() => read(4)).toThrow(expect.objectContaining({ limit: 'mergeFileBytes' }));
+    expect(fixture.view.readMergeFile(fixture.view.root, bytes('missing'))).toBeNull();
   });
 
   it('gives an empty file as no bytes', () => {
     write('f');
     truncateSync(join(fixture.root, 'f'));
-    expect(fixture.view.readSmallFile(fixture.view.root, bytes('f'), 'mergeFileBytes')?.length).toBe(0);
+    expect(fixture.view.readMergeFile(fixture.view.root, bytes('f'))?.length).toBe(0);
   });
 });
 
@@ -179,7 +179,7 @@ describe('held descriptors', () => {
         .child(bytes('x'))
         .child(bytes('y'));
       await view.readdir(y);
-      expect(String(view.readSmallFile(y, bytes('f'), 'mergeFileBytes'))).toBe(String(i));
+      expect(String(view.readMergeFile(y, bytes('f')))).toBe(String(i));
       expect(openDescriptors()).toBeLessThanOrEqual(before + 4);
     }
     view.close();
