@@ -99,17 +99,19 @@ export class ArgumentScan {
     this.#readOption(found, { argument, name, attached, negated: opposite !== undefined });
   }
 
-  /** popt gives up on a bundle at its first unknown letter; the capabilities behind it still matter to the preamble. */
+  /**
+   * popt gives up on a bundle at its first unknown letter; the capabilities behind it still matter to the preamble.
+   *
+   * SECURITY: an error costs a hundred times what a letter does, so only the first one is made.
+   */
   #readBundle(argument: Buffer): void {
     for (let at = 1; at < argument.length; at++) {
       const row = ROWS_BY_LETTER.get(String.fromCharCode(argument[at]!));
       const takesValue = row !== undefined && row.value !== 'none';
       const rest = argument.subarray(argument[at + 1] === EQUALS ? at + 2 : at + 1);
       const attached = takesValue && at + 1 < argument.length ? rest : null;
-      this.#guard(() => {
-        if (row === undefined) throw badArgument(argument, 'unknown option');
-        this.#readOption(row, { argument, name: row.name, attached, negated: false });
-      });
+      if (row === undefined) this.refusal ??= badArgument(argument, 'unknown option');
+      else this.#guard(() => this.#readOption(row, { argument, name: row.name, attached, negated: false }));
       if (takesValue) return;
     }
   }
@@ -122,20 +124,26 @@ export class ArgumentScan {
     const isSeparate = takesValue && attached === null;
     if (isSeparate && this.#next >= this.#args.length) throw badArgument(argument, 'missing argument');
     const text = isSeparate ? this.#take() : (attached ?? EMPTY);
-    this.#checkRefusals(row, found);
+    if (this.#isForbidden(row, found)) {
+      this.refusal ??= this.#forbidden(row);
+      return;
+    }
     this.refusal ??= this.#moduleRefusal(row, found);
     if (!this.#isInForce(row)) return;
     const number = row.value === 'int' && takesValue ? parseInt32(text, isSeparate ? text : argument) : 0;
     row.apply?.(this.draft, { text, number, negated, spelling: name === '' ? `-${row.letter}` : `--${name}` });
   }
 
-  /** @throws UsageError for what this build refuses. */
-  #checkRefusals(row: OptionRow, { negated }: FoundOption): void {
-    if (row.refusal !== null && !negated) throw new UsageError(row.refusal.tell, { exit: row.refusal.exit });
+  /** Whether this build refuses the option here, whatever the operator says. */
+  #isForbidden(row: OptionRow, { negated }: FoundOption): boolean {
+    if (row.refusal !== null && !negated) return true;
     // SECURITY: the second list once carried switches past the checks of the first (CVE-2018-5764): it cannot change the role.
-    if (this.#batch === 'second' && (isRole(row) || isSecluded(row))) {
-      throw refusedOption(row.name, row.letter);
-    }
+    return this.#batch === 'second' && (isRole(row) || isSecluded(row));
+  }
+
+  #forbidden(row: OptionRow): UsageError {
+    if (row.refusal !== null) return new UsageError(row.refusal.tell, { exit: row.refusal.exit });
+    return refusedOption(row.name, row.letter);
   }
 
   /** What the operator refuses still counts for the preamble, without which no error text arrives (1-session.md 4.4). */
