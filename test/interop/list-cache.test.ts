@@ -101,7 +101,8 @@ async function pull(module: string, options: string) {
   const tree = options.startsWith('-n') ? null : snapshot(copy, { startedMs, atimes: false });
   return {
     exitCode,
-    stdout: stdout.toString('latin1'),
+    // Two processes of the client print, each in its own order.
+    stdout: stdout.toString('latin1').split('\n').sort(),
     stderr: stderr.toString('latin1').replaceAll(`(in ${module})`, '(in MODULE)'),
     tree,
   };
