@@ -183,7 +183,8 @@ export class PublishedLists implements ListSource {
   async #send(lengths: Uint32Array, from: number): Promise<void> {
     let at = from;
     for (const length of lengths) {
-      this.#output.writer.putFrames(this.#blob.read(at, length));
+      const start = at;
+      this.#output.writer.copyFrames(length, (into, offset) => this.#blob.copy(start + offset, into));
       at += length;
       if (needsBreath(this.#output)) await breathe(this.#output);
     }

@@ -138,6 +138,13 @@ export class HeldBlob {
   /** A copy of a part that lies inside the blob, in an ArrayBuffer of its own. */
   read(offset: number, length: number): Buffer<ArrayBuffer> {
     const into = Buffer.allocUnsafeSlow(length) as Buffer<ArrayBuffer>;
+    this.copy(offset, into);
+    return into;
+  }
+
+  /** Fills `into` with what begins at `offset`; all of it lies inside the blob. */
+  copy(offset: number, into: Uint8Array): void {
+    const { length } = into;
     const { bytes, pageBytes, next } = this.#pages;
     if (offset < this.#pageStart) {
       this.#page = this.#firstPage;
@@ -154,7 +161,6 @@ export class HeldBlob {
       into.set(bytes.subarray(from, from + count), at);
       at += count;
     }
-    return into;
   }
 
   /** Lets go. Further calls do nothing. */

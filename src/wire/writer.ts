@@ -159,6 +159,21 @@ export class FrameWriter {
     this.#position += frames.length;
   }
 
+  /**
+   * As `putFrames`, for frames that are copied from where they lie: to output memory that is warm.
+   * @param copy fills `into` with their bytes from `offset` on.
+   */
+  copyFrames(length: number, copy: (into: Uint8Array, offset: number) => void): void {
+    this.#sealFrame();
+    for (let offset = 0; offset < length; ) {
+      this.#ensureChunk(1);
+      const from = this.#position;
+      this.#position = Math.min(CHUNK_BYTES, from + length - offset);
+      copy(this.#chunk!.bytes.subarray(from, this.#position), offset);
+      offset += this.#position - from;
+    }
+  }
+
   /** True when nobody takes anything any more. */
   get isBroken(): boolean {
     return this.#transport.isBroken;

@@ -8,7 +8,7 @@
 
 import { chmodSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
+import { numberOption, readCommand } from '../helpers/command-line.ts';
 import { removeTree, scratchDir } from '../helpers/scratch.ts';
 import { runOnce, startServer } from './measure.ts';
 import { loadScenarios } from './registry.ts';
@@ -25,19 +25,21 @@ interface Profile {
   readonly timeDeltas: readonly number[];
 }
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
+const scenarios = await loadScenarios();
+const names = scenarios.map(({ name }) => name).join(' ');
+const { values, positionals } = readCommand(
+  `npm run profile -- NAME [--runs N] [--scale F] [--dir DIR]\nnames: ${names}`,
+  {
     runs: { type: 'string', default: '3' },
     scale: { type: 'string', default: '1' },
     dir: { type: 'string' },
   },
-});
-const scenarios = await loadScenarios();
+);
+const runs = numberOption('runs', values.runs, 1);
+const scale = numberOption('scale', values.scale);
 const scenario = scenarios.find(({ name }) => name === positionals[0]);
 if (scenario === undefined) {
-  console.error(`usage: npm run profile -- NAME [--runs N] [--scale F] [--dir DIR]`);
-  console.error(`names: ${scenarios.map(({ name }) => name).join(' ')}`);
+  console.error(`one NAME is needed, of: ${names}`);
   process.exit(1);
 }
 
@@ -47,14 +49,14 @@ chmodSync(profiles, 0o1777);
 const dir = scratchDir(`profile-${scenario.name}`, values.dir);
 try {
   mkdirSync(join(dir, 'module'));
-  scenario.prepare?.(dir, Number(values.scale));
+  scenario.prepare?.(dir, scale);
   const server = await startServer(scenario, 'ours', dir, [
     '--no-experimental-ffi',
     '--cpu-prof',
     `--cpu-prof-dir=${profiles}`,
   ]);
-  for (let run = 0; run < Number(values.runs); run++) {
-    console.error(await runOnce(scenario, server, dir, Number(values.scale)));
+  for (let run = 0; run < runs; run++) {
+    console.error(await runOnce(scenario, server, dir, scale));
   }
   await server.stop();
 } finally {

@@ -9,14 +9,23 @@ type Values<T extends ParseArgsOptionsConfig> = ReturnType<typeof parseArgs<{ op
  * @param usage one line, without "usage: ".
  */
 export function readOptions<T extends ParseArgsOptionsConfig>(usage: string, options: T): Values<T> {
+  return readCommand(usage, options, { allowPositionals: false }).values;
+}
+
+/** As readOptions, for a tool that may also take words. */
+export function readCommand<T extends ParseArgsOptionsConfig>(
+  usage: string,
+  options: T,
+  { allowPositionals = true } = {},
+): { values: Values<T>; positionals: readonly string[] } {
   try {
     const help = { type: 'boolean', short: 'h', default: false } as const;
-    const { values } = parseArgs({ options: { ...options, help } });
+    const { values, positionals } = parseArgs({ allowPositionals, options: { ...options, help } });
     if ((values as { help?: boolean }).help === true) {
       console.log(`usage: ${usage}`);
       process.exit(0);
     }
-    return values as Values<T>;
+    return { values: values as Values<T>, positionals };
   } catch (error) {
     console.error(`${(error as Error).message}\nusage: ${usage}`);
     return process.exit(1);

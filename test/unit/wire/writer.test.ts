@@ -87,6 +87,19 @@ describe('frames', () => {
     }
   });
 
+  it('that somebody else has made go out as they are, in place or copied to output memory', () => {
+    const { writer, transport } = muxedWriter();
+    const foreign = pattern(3 * CHUNK_BYTES + 17);
+    writer.putByte(1);
+    writer.putFrames(foreign);
+    writer.putByte(2);
+    writer.copyFrames(foreign.length, (into, offset) => into.set(foreign.subarray(offset, offset + into.length)));
+    writer.putByte(3);
+    writer.flush();
+    const own = (byte: number) => Buffer.of(1, 0, 0, 7, byte);
+    expect(transport.sent.equals(Buffer.concat([own(1), foreign, own(2), foreign, own(3)]))).toBe(true);
+  });
+
   it('end at a message, which stands between them whole', () => {
     const { writer, transport } = muxedWriter();
     writer.putByte(1);
