@@ -29,7 +29,15 @@ export function keepOverExec(kernel: Kernel, descriptors: readonly number[]): vo
 /** Makes the file; its descriptor is the value of the variable for the next stage. @returns or the name of an error. */
 export function openHandOver(kernel: Kernel): number | string {
   const { result, code } = kernel.attempt('memfd_create', 'gokr-rsyncd', 0);
-  return code ?? result;
+  if (code !== null) return code;
+  try {
+    // Under a limit of 0 for the size of files it would take nothing, when there is no way back any more.
+    writeSync(result, '{', 0);
+    return result;
+  } catch (thrown) {
+    closeSync(result);
+    return (thrown as NodeJS.ErrnoException).code ?? String(thrown);
+  }
 }
 
 export function writeHandOver(fd: number, content: unknown): void {
