@@ -1,6 +1,6 @@
 /**
  * WebAssembly instructions as functions, each of which gives the bytes of an expression; checksum/kernel-code.ts and
- * compress/lz4-code.ts are written in them.
+ * compress/lz4-code.ts are written in them. `instantiate` runs a module.
  * The arguments of an instruction are the code that computes its operands.
  */
 
@@ -191,4 +191,16 @@ export function assemble(functions: readonly WasmFunction[], pages: number): Uin
     ),
     ...section(10, list(bodies)),
   ]);
+}
+
+/** The little of the WebAssembly interface that is used here; Node's types do not have it. */
+interface WasmApi {
+  readonly Module: new (bytes: Uint8Array) => object;
+  readonly Instance: new (module: object) => { readonly exports: object };
+}
+
+/** What a module exports, in an instance of its own; null without WebAssembly (`--jitless`). */
+export function instantiate<Exports extends object>(module: () => Uint8Array): Exports | null {
+  const api = (globalThis as { WebAssembly?: WasmApi }).WebAssembly;
+  return api === undefined ? null : (new api.Instance(new api.Module(module())).exports as Exports);
 }

@@ -1,6 +1,7 @@
 /** Runs kernel-code.ts: one instance for each thread, whose memory is the arena; xxh3.ts and rolling.ts call it. */
 
 import { arena } from '../arena.ts';
+import { instantiate } from '../assembler.ts';
 import { Bug } from '../errors.ts';
 import { assembleKernel } from './kernel-code.ts';
 
@@ -18,22 +19,17 @@ export interface Kernel {
   readonly weak: (data: number, end: number) => number;
 }
 
-/** The little of the WebAssembly interface that is used here; Node's types do not have it. */
-interface WasmApi {
-  readonly Module: new (bytes: Uint8Array) => object;
-  readonly Instance: new (
-    module: object,
-  ) => { readonly exports: Omit<Kernel, 'bytes'> & { memory: { buffer: ArrayBuffer } } };
-}
+type Exports = Omit<Kernel, 'bytes'> & { memory: { buffer: ArrayBuffer } };
 
 // Module-level on purpose: nothing in it outlives a call but what the arena lends.
 const loaded: { kernel: Kernel | null } = { kernel: null };
 
 /** Makes the instance; call once before the daemon serves. Without WebAssembly nothing happens. */
 export function loadKernel(): void {
-  const api = (globalThis as { WebAssembly?: WasmApi }).WebAssembly;
-  if (api === undefined || loaded.kernel !== null) return;
-  const { memory, ...functions } = new api.Instance(new api.Module(assembleKernel(PAGES))).exports;
+  if (loaded.kernel !== null) return;
+  const exports = instantiate<Exports>(() => assembleKernel(PAGES));
+  if (exports === null) return;
+  const { memory, ...functions } = exports;
   loaded.kernel = { ...functions, bytes: Buffer.from(memory.buffer) };
   arena.open(memory.buffer, SCRATCH_BYTES);
 }

@@ -1,5 +1,6 @@
 /** Literal compression `lz4`: each record is one independent LZ4 block (3-transfer.md 5.5). */
 
+import { instantiate } from '../assembler.ts';
 import { Bug } from '../errors.ts';
 import { MAX_RECORD, type RecordSink, type TokenCompressor } from './compressor.ts';
 import { assembleLz4, INPUT_AT, INPUT_BYTES, OUTPUT_AT } from './lz4-code.ts';
@@ -19,12 +20,6 @@ interface Lz4Code {
   readonly compress: (source: number, end: number, into: number, limit: number) => number;
 }
 
-/** The little of the WebAssembly interface that is used here; Node's types do not have it. */
-interface WasmApi {
-  readonly Module: new (bytes: Uint8Array) => object;
-  readonly Instance: new (module: object) => { readonly exports: Lz4Code };
-}
-
 // Module-level on purpose: nothing in it outlives a call. Made by the first session that needs it.
 const loaded: { code: Lz4Code | null } = { code: null };
 
@@ -35,16 +30,13 @@ export function lz4BlockFunction(): Lz4BlockFunction | null {
 
 function compressBlock(data: Uint8Array): Lz4Block {
   if (data.length === 0 || data.length > INPUT_BYTES) throw new Bug('lz4 input of impossible length');
-  loaded.code ??= makeCode((globalThis as unknown as { WebAssembly: WasmApi }).WebAssembly);
+  loaded.code ??= instantiate<Lz4Code>(assembleLz4);
+  if (loaded.code === null) throw new Bug('lz4 without WebAssembly');
   const { memory, compress } = loaded.code;
   const bytes = new Uint8Array(memory.buffer);
   bytes.set(data, INPUT_AT);
   const result = compress(INPUT_AT, INPUT_AT + data.length, OUTPUT_AT, OUTPUT_AT + MAX_RECORD);
   return { block: bytes.subarray(OUTPUT_AT, OUTPUT_AT + (result & 0xffff)), taken: result >>> 16 };
-}
-
-function makeCode(api: WasmApi): Lz4Code {
-  return new api.Instance(new api.Module(assembleLz4())).exports;
 }
 
 /** Synchronous: a record takes 20 to 65 us, no more than a trip through the thread pool. */

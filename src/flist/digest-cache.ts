@@ -5,11 +5,10 @@
  * writes to a file cannot set the latter back.
  */
 
-import { hash } from 'node:crypto';
 import type { ChecksumName } from '../checksum/sums.ts';
 import { limitHits } from '../limit-hits.ts';
 import type { SharedStore } from '../store/shared-store.ts';
-import { KEY_BYTES } from '../store/slots.ts';
+import { storeKey } from '../store/slots.ts';
 import type { FileStats } from '../vfs/module-root.ts';
 
 /**
@@ -78,7 +77,7 @@ export class DigestCache {
 
 /** The sum is over the content alone (2-file-list.md 2.7): no seed of a session is in it. */
 function keyOf(sum: ChecksumName, { dev, ino, size, mtimeNs, ctimeNs }: FileStats): Buffer {
-  return hash('sha256', `${sum} ${dev}:${ino} ${size} ${mtimeNs} ${ctimeNs}`, 'buffer').subarray(0, KEY_BYTES);
+  return storeKey(`${sum} ${dev}:${ino} ${size} ${mtimeNs} ${ctimeNs}`);
 }
 
 type Times = Pick<FileStats, 'size' | 'mtimeNs' | 'ctimeNs'>;

@@ -11,6 +11,7 @@ import { FileError } from '../errors.ts';
 import { monotonicMs } from '../shared.ts';
 import { TimeSlice } from '../slice.ts';
 import type { SharedStore } from '../store/shared-store.ts';
+import { storeKey } from '../store/slots.ts';
 import { type ModuleRoot, ModuleView } from '../vfs/module-root.ts';
 import { closeModuleRoot, duplicateModuleRoot } from '../vfs/open-root.ts';
 import type { DirectoryPath } from '../vfs/path.ts';
@@ -22,7 +23,7 @@ import { PublishedLists, publishedParts } from './published-lists.ts';
 import { RecordedLists } from './recorded-lists.ts';
 import { type RecordedList, Recording } from './recording.ts';
 import type { SourceArgument } from './source-argument.ts';
-import { StoredDirectories, storeKey } from './stored-directories.ts';
+import { StoredDirectories } from './stored-directories.ts';
 
 /** Of a generation file, more is not looked at: a number or a name stands in it. */
 const GENERATION_BYTES = 4096;

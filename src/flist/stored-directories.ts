@@ -5,25 +5,19 @@
  * Reading never waits for a client, so that one which does not go on, or goes away, holds nobody up.
  */
 
-import { hash } from 'node:crypto';
 import { FileError, VanishedError } from '../errors.ts';
 import type { Limits } from '../limits.ts';
 import { monotonicMs } from '../shared.ts';
 import { TimeSlice } from '../slice.ts';
 import type { HeldBlob } from '../store/pages.ts';
 import type { Claim, SharedStore } from '../store/shared-store.ts';
-import { KEY_BYTES } from '../store/slots.ts';
+import { storeKey } from '../store/slots.ts';
 import type { ModuleView } from '../vfs/module-root.ts';
 import type { DirectoryPath } from '../vfs/path.ts';
 import { StoredEntries, StoredEntriesBuilder } from './stored-entries.ts';
 
 /** Names between two looks at the clock. */
 const NAMES_PER_LOOK = 32;
-
-/** A key in a store for what has a name. */
-export function storeKey(name: string): Buffer {
-  return hash('sha256', name, 'buffer').subarray(0, KEY_BYTES);
-}
 
 export interface StoredTree {
   /** Tells it from all other trees. */

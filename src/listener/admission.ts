@@ -137,18 +137,17 @@ export class Admission {
 
   /** SECURITY: waiting costs a client nothing, so neither one address nor all together may fill what others need. */
   #mayWait(there: QueueCensus, places: number): boolean {
-    const { queued, queuedPerAddress, queuedPerNetwork } = this.#limits;
     if (there.waiting >= places) return false;
-    const met =
-      there.queued >= queued
-        ? 'queued'
-        : there.queuedOfAddress >= queuedPerAddress
-          ? 'queuedPerAddress'
-          : there.queuedOfNetwork >= queuedPerNetwork
-            ? 'queuedPerNetwork'
-            : null;
+    const met = this.#queueCapMet(there);
     if (met !== null) limitHits.count(met);
     return met === null;
+  }
+
+  #queueCapMet(there: QueueCensus): keyof QueueLimits | null {
+    const limits = this.#limits;
+    if (there.queued >= limits.queued) return 'queued';
+    if (there.queuedOfAddress >= limits.queuedPerAddress) return 'queuedPerAddress';
+    return there.queuedOfNetwork >= limits.queuedPerNetwork ? 'queuedPerNetwork' : null;
   }
 }
 

@@ -348,10 +348,8 @@ export class ConnectionTable {
 
   /** How many of `rows` have the address of `row`. */
   #sameAddress(row: number, rows: readonly number[]): number {
-    const { family, high, low } = this.#columns;
-    if (family[row] === 0) return 0;
-    return rows.filter((other) => family[other] === family[row] && high[other] === high[row] && low[other] === low[row])
-      .length;
+    const address = this.#addressOf(row);
+    return address === null ? 0 : rows.filter((other) => this.#isOfAddress(other, address)).length;
   }
 
   #moduleKey(name: string): ModuleKey {

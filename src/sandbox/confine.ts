@@ -90,7 +90,8 @@ export function confine(kernel: Kernel, confinement: Confinement): Outcome {
   const runtime = runtimeFor(givesUpRoot);
   if (typeof runtime === 'string') return unconfined(`not started again: ${runtime}`);
   const handOver = openHandOver(kernel);
-  if (typeof handOver === 'string') return unconfined(`not started again: no memory for what is handed over: ${handOver}`);
+  if (typeof handOver === 'string')
+    return unconfined(`not started again: no memory for what is handed over: ${handOver}`);
   const gaps: string[] = [];
   const ownRoot = givesUpRoot && confinement.root !== null && tryOwnRoot(kernel, confinement.root, runtime, gaps);
   const closed = givesUpRoot && !ownRoot ? runtime.files.find(({ path }) => !isOpenToAll(path)) : undefined;

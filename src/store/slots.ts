@@ -3,8 +3,9 @@
  * `isBroken` needs the store's lock. Slots have numbers from 1 on; memory full of zeros is empty.
  */
 
-/** Keys are sums of whatever names the blob. */
-export const KEY_BYTES = 16;
+import { hash } from 'node:crypto';
+
+const KEY_BYTES = 16;
 const KEY_WORDS = KEY_BYTES / 4;
 
 /** Words of the header. */
@@ -37,6 +38,11 @@ export const CLAIMED = 1;
 export const READY = 2;
 /** Nobody finds it any more; it lives as long as somebody holds it. */
 export const DROPPED = 3;
+
+/** The key of what has this name, which tells it from all else. */
+export function storeKey(name: string): Buffer {
+  return hash('sha256', name, 'buffer').subarray(0, KEY_BYTES);
+}
 
 export class SharedSlots {
   static readonly FIXED_BYTES = 4 * HEADER_WORDS;

@@ -5,6 +5,8 @@
  * Memory: r at 0 and the sum h at 40, each five int64; from 128 on the message, which is at most one packet.
  */
 
+import { instantiate } from '../../assembler.ts';
+
 const LIMBS = [0, 1, 2, 3, 4] as const;
 const LIMB_BITS = 26;
 const LIMB_MASK = 0x3ffffff;
@@ -124,21 +126,16 @@ function assemble(): Uint8Array<ArrayBuffer> {
 /** The unreduced sum over all blocks of a message under a key of 32 bytes. */
 export type PolySum = (key: Uint8Array, message: Uint8Array) => bigint;
 
-/** The little of the WebAssembly interface that is used here; Node's types do not have it. */
-interface WasmApi {
-  readonly Module: new (bytes: Uint8Array) => object;
-  readonly Instance: new (
-    module: object,
-  ) => {
-    readonly exports: { f: (end: number, highBit: bigint) => void; m: { buffer: ArrayBuffer } };
-  };
+interface Exports {
+  readonly f: (end: number, highBit: bigint) => void;
+  readonly m: { readonly buffer: ArrayBuffer };
 }
 
 /** Makes the function; null where WebAssembly is missing or forbidden. Its memory is shared: a call never waits in between. */
 export function createWasmSum(): PolySum | null {
-  const api = (globalThis as { WebAssembly?: WasmApi }).WebAssembly;
-  if (api === undefined) return null;
-  const { f, m } = new api.Instance(new api.Module(assemble())).exports;
+  const exports = instantiate<Exports>(assemble);
+  if (exports === null) return null;
+  const { f, m } = exports;
   const bytes = new Uint8Array(m.buffer);
   const numbers = new BigInt64Array(m.buffer, R_AT, 2 * LIMBS.length);
   return (key, message) => {
