@@ -2,10 +2,9 @@
 
 import type { Socket } from 'node:net';
 import { PeerGone } from '../errors.ts';
-import type { PeerAddress, Transport } from '../wire/transport.ts';
+import type { PeerAddress } from '../wire/transport.ts';
 import { clientOf } from './address-key.ts';
-import { StreamInput } from './stream-input.ts';
-import { connectionBroken, StreamOutput } from './stream-output.ts';
+import { StreamTransport } from './stream-transport.ts';
 
 /** Silence before the kernel asks whether the peer is alive; then ten probes, one each 15 s. Half of it annoys mobile links. */
 export const KEEP_ALIVE = { idleMs: 60_000, intervalMs: 15_000, probes: 10 } as const;
@@ -23,70 +22,24 @@ export function peerOf(socket: Socket): PeerAddress {
 }
 
 /** A Transport over a connected `allowHalfOpen` socket, which it owns from here on. */
-export class SocketTransport implements Transport {
-  readonly peer: PeerAddress;
+export class SocketTransport extends StreamTransport {
   readonly #socket: Socket;
-  readonly #input: StreamInput;
-  readonly #output: StreamOutput;
 
   /**
    * @param socket sets no options on it: the listener did (TCP_NODELAY, keep-alive, high-water mark).
    * @param peer the client, where a proxy is at the socket's other end.
    */
   constructor(socket: Socket, peer: PeerAddress = peerOf(socket)) {
+    super(peer, { input: socket, output: socket }, clientOf(peer.address));
     this.#socket = socket;
-    this.peer = peer;
-    this.#input = new StreamInput(socket, clientOf(peer.address));
-    this.#output = new StreamOutput(socket);
-    socket.on('error', (error: NodeJS.ErrnoException) => this.#fail(connectionBroken(error)));
-    socket.on('close', () => this.#onClose());
-  }
-
-  get queuedBytes(): number {
-    return this.#output.queuedBytes;
+    socket.on('close', () => {
+      if (!(this.input.isEnded && this.output.isEnding)) this.fail(new PeerGone());
+      this.output.close();
+    });
   }
 
   /** Bytes that the kernel has taken since the connection began. */
   get bytesSent(): number {
     return this.#socket.bytesWritten - this.#socket.writableLength;
-  }
-
-  get isBroken(): boolean {
-    return this.#output.isBroken;
-  }
-
-  tryRead(): Buffer | null {
-    return this.#input.tryRead();
-  }
-
-  read(): Promise<Buffer | null> {
-    return this.#input.read();
-  }
-
-  write(bytes: Uint8Array, released?: () => void): void {
-    this.#output.write(bytes, released);
-  }
-
-  drained(maxQueuedBytes: number): Promise<void> {
-    return this.#output.drained(maxQueuedBytes);
-  }
-
-  endWrite(): void {
-    this.#output.end();
-  }
-
-  destroy(): void {
-    this.#fail(new PeerGone('connection closed by us'));
-    this.#socket.destroy();
-  }
-
-  #onClose(): void {
-    if (!(this.#input.isEnded && this.#output.isEnding)) this.#fail(new PeerGone());
-    this.#output.close();
-  }
-
-  #fail(reason: PeerGone): void {
-    this.#input.fail(reason);
-    this.#output.fail(reason);
   }
 }

@@ -1,7 +1,7 @@
 /** The output of a stream socket as the counted writing that a Transport owes; sockets and standard streams share it. */
 
 import type { Socket } from 'node:net';
-import { PeerGone } from '../errors.ts';
+import type { PeerGone } from '../errors.ts';
 import { quietly } from './quiet-promise.ts';
 
 const RESOLVED: Promise<void> = Promise.resolve();
@@ -110,9 +110,4 @@ export class StreamOutput {
       if (waiter.maxQueuedBytes >= queued) waiter.resolve();
     }
   }
-}
-
-/** What a socket's error means for the session. */
-export function connectionBroken(error: NodeJS.ErrnoException): PeerGone {
-  return new PeerGone(`connection broken: ${error.code ?? error.message}`, { cause: error });
 }

@@ -1,0 +1,66 @@
+/** A Transport over stream sockets: one for both ways, or one for each; socket-transport.ts and stdio-transport.ts open them. */
+
+import type { Socket } from 'node:net';
+import { PeerGone } from '../errors.ts';
+import type { PeerAddress, Transport } from '../wire/transport.ts';
+import { StreamInput } from './stream-input.ts';
+import { StreamOutput } from './stream-output.ts';
+
+/** Owns its sockets from here on. Whoever makes it says what their closing means, by `fail`. */
+export class StreamTransport implements Transport {
+  readonly peer: PeerAddress;
+  protected readonly input: StreamInput;
+  protected readonly output: StreamOutput;
+  readonly #sockets: ReadonlySet<Socket>;
+
+  /** @param client whose part of the event loop reading takes. */
+  constructor(peer: PeerAddress, sockets: { readonly input: Socket; readonly output: Socket }, client?: string) {
+    this.peer = peer;
+    this.input = new StreamInput(sockets.input, client);
+    this.output = new StreamOutput(sockets.output);
+    this.#sockets = new Set([sockets.input, sockets.output]);
+    for (const socket of this.#sockets) {
+      socket.on('error', (error: NodeJS.ErrnoException) => {
+        this.fail(new PeerGone(`connection broken: ${error.code ?? error.message}`, { cause: error }));
+      });
+    }
+  }
+
+  get queuedBytes(): number {
+    return this.output.queuedBytes;
+  }
+
+  get isBroken(): boolean {
+    return this.output.isBroken;
+  }
+
+  tryRead(): Buffer | null {
+    return this.input.tryRead();
+  }
+
+  read(): Promise<Buffer | null> {
+    return this.input.read();
+  }
+
+  write(bytes: Uint8Array, released?: () => void): void {
+    this.output.write(bytes, released);
+  }
+
+  drained(maxQueuedBytes: number): Promise<void> {
+    return this.output.drained(maxQueuedBytes);
+  }
+
+  endWrite(): void {
+    this.output.end();
+  }
+
+  destroy(): void {
+    this.fail(new PeerGone('connection closed by us'));
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  protected fail(reason: PeerGone): void {
+    this.input.fail(reason);
+    this.output.fail(reason);
+  }
+}
