@@ -2,7 +2,8 @@
  * How often each bound of limits.ts was met, for the metric `limit_hits_total{limit="…"}`.
  *
  * Sessions count the bound that ended them (`RsyncError.limit`); a bound that only cuts something short is counted where it
- * does, and one that makes somebody wait where the wait begins; `outputBytes` alone is not counted, as every fast transfer waits for its client.
+ * does, and one that makes somebody wait where the wait begins. `outputBytes` counts honest transfers, too: whoever takes less than we
+ * can send makes us wait.
  */
 
 import { DEFAULT_LIMITS, type LimitName } from './limits.ts';

@@ -11,6 +11,7 @@ import { TlsConnection } from '../listener/tls.ts';
 import type { Logger } from '../observe/log.ts';
 import { SessionRegistry } from '../observe/session-registry.ts';
 import { TransferLog } from '../observe/transfer-log.ts';
+import { overload } from '../session/overload.ts';
 import { WaitingRoom } from '../session/queue.ts';
 import { configurationChanged, stoppingSoon } from '../session/refusals.ts';
 import type { KeysOf, ListenerKeys } from './listener-keys.ts';
@@ -60,6 +61,7 @@ export class Serving {
     this.#bounds = boundsOver(state, worker, limits);
     this.#caches = cachesOver(state, worker);
     this.#services = new Services(limits, this.#bounds);
+    overload.shareWith(this.#bounds.heldMemory);
     this.#showCaches();
   }
 

@@ -2,12 +2,13 @@
 
 import { availableParallelism } from 'node:os';
 import { Limiter } from '../compress/limiter.ts';
-import type { Limits } from '../limits.ts';
+import type { LimitName, Limits } from '../limits.ts';
 import { Admission } from '../listener/admission.ts';
 import { FairAccept } from '../listener/fair-accept.ts';
 import { KexGate } from '../listener/ssh/kex-gate.ts';
 import { Penalties } from '../listener/ssh/penalties.ts';
 import { LogBudget } from '../observe/session-log.ts';
+import { HeldMemory } from '../session/held-memory.ts';
 import { MAX_WORKERS, monotonicMs, type SharedArea, SharedCounts } from '../shared.ts';
 import { SharedStore } from '../store/shared-store.ts';
 
@@ -20,10 +21,17 @@ const SIZES = {
   tlsHandshakes: KexGate.BYTES,
   accepts: FairAccept.BYTES,
   proxyHeaders: SharedCounts.BYTES,
+  heldMemory: HeldMemory.BYTES,
 } as const;
 
 /** Bytes of a page. */
 const PAGES = { directories: 2048, recordings: 8192, digests: 32 } as const;
+
+const CACHE_LIMITS = {
+  directories: 'listCacheBytes',
+  recordings: 'listCacheBytes',
+  digests: 'digestCacheBytes',
+} as const satisfies Record<keyof typeof PAGES, LimitName>;
 
 /** What holds one page of each. */
 const SMALLEST_CACHE = 32 * 1024;
@@ -68,6 +76,7 @@ export interface SharedBounds {
   readonly accepts: FairAccept;
   /** Connections whose PROXY header has not come yet. */
   readonly proxyHeaders: SharedCounts;
+  readonly heldMemory: HeldMemory;
 }
 
 /** Over the same memory there may be several for one worker, with different limits: sessions keep those that they began with. */
@@ -85,6 +94,7 @@ export function boundsOver(state: SharedState, worker: number, limits: Limits): 
     tlsHandshakes: new KexGate(tlsLimits, area('tlsHandshakes'), 'tlsHandshakesPerSecond'),
     accepts: new FairAccept(area('accepts')),
     proxyHeaders: new SharedCounts(area('proxyHeaders')),
+    heldMemory: new HeldMemory(area('heldMemory')),
   };
 }
 
@@ -95,7 +105,8 @@ export type SharedCaches = Readonly<Record<keyof typeof PAGES, SharedStore>>;
 export function cachesOver(state: SharedState, worker: number): SharedCaches {
   const stores = Object.entries(PAGES).map(([part, pageBytes]) => {
     const memory = state[part as keyof typeof PAGES];
-    return [part, new SharedStore({ bytes: memory.byteLength, pageBytes }, { memory, worker })];
+    const limit = CACHE_LIMITS[part as keyof typeof PAGES];
+    return [part, new SharedStore({ bytes: memory.byteLength, pageBytes, limit }, { memory, worker })];
   });
   return Object.fromEntries(stores) as SharedCaches;
 }

@@ -6,7 +6,6 @@
  */
 
 import type { ChecksumName } from '../checksum/sums.ts';
-import { limitHits } from '../limit-hits.ts';
 import type { SharedStore } from '../store/shared-store.ts';
 import { storeKey } from '../store/slots.ts';
 import type { FileStats } from '../vfs/module-root.ts';
@@ -67,11 +66,9 @@ export class DigestCache {
     const isSameFile = before.dev === listed.dev && before.ino === listed.ino;
     if (!isSameFile || !isSame(before, listed) || !isSame(after, listed)) return;
     if (BigInt(begunMs) * 1_000_000n - listed.ctimeNs < SETTLED_NS) return;
-    const { evictions } = this.#store;
     const claimed = this.#store.claim(keyOf(sum, listed), NO_TAG, 0);
     if (claimed.kind === 'found') claimed.blob.close();
     if (claimed.kind === 'ours') this.#store.publish(claimed.claim, [digest], false);
-    if (this.#store.evictions > evictions) limitHits.count('digestCacheBytes');
   }
 }
 

@@ -6,6 +6,7 @@
  */
 
 import { FileError, VanishedError } from '../errors.ts';
+import { limitHits } from '../limit-hits.ts';
 import type { Limits } from '../limits.ts';
 import { monotonicMs } from '../shared.ts';
 import { TimeSlice } from '../slice.ts';
@@ -51,8 +52,9 @@ export class StoredDirectories {
     for (;;) {
       const claimed = this.#store.claim(key, tag, limits.listCacheWaitMs);
       if (claimed.kind === 'found') return entriesOf(claimed.blob);
-      if (claimed.kind === 'ours') return this.#fill(directory, claimed.claim);
       const leftMs = endMs - monotonicMs();
+      if (leftMs <= 0) limitHits.count('listCacheWaitMs');
+      if (claimed.kind === 'ours') return this.#fill(directory, claimed.claim);
       if (claimed.kind === 'full' || leftMs <= 0) return null;
       await this.#store.change(claimed.slot, leftMs);
     }
@@ -64,7 +66,7 @@ export class StoredDirectories {
     onReading(true);
     try {
       const names = await view.readdir(directory);
-      if (StoredEntriesBuilder.bytesFor(names.length) > this.#store.capacityBytes) {
+      if (!this.#store.couldHold(StoredEntriesBuilder.bytesFor(names.length))) {
         this.#store.abandon(claim);
         return null;
       }

@@ -186,6 +186,7 @@ export class WorkerPool {
   #launch(number: number): void {
     let thread: Worker;
     try {
+      // No resourceLimits: a thread whose heap is full ends alone without them, and --max-old-space-size would override them.
       thread = new Worker(this.#options.entry, { workerData: this.#options.dataFor(number), name: `worker ${number}` });
     } catch (thrown) {
       this.#options.onHopeless(thrown);

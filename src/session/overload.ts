@@ -6,6 +6,7 @@
 import { getHeapStatistics } from 'node:v8';
 import { LimitError } from '../errors.ts';
 import type { LimitName, Limits } from '../limits.ts';
+import { HeldMemory } from './held-memory.ts';
 
 /** Looks are this far apart. */
 const LOOK_MS = 500;
@@ -13,7 +14,10 @@ const LOOK_MS = 500;
 /** A full heap must be seen so often: the collector may be about to empty it. */
 const FULL_LOOKS = 3;
 
-type OverloadLimits = Pick<Limits, 'loopLagMs' | 'loopLagForMs' | 'heapPercent'>;
+/** So often must sessions be seen to hold too much: the one that another worker has just ended is still in its last note. */
+const HELD_LOOKS = 2;
+
+type OverloadLimits = Pick<Limits, 'loopLagMs' | 'loopLagForMs' | 'heapPercent' | 'heldPercent'>;
 
 /** What a look found. */
 export interface Load {
@@ -21,6 +25,8 @@ export interface Load {
   readonly lagMs: number;
   /** Use of the heap in percent of its limit. */
   readonly heapPercent: number;
+  /** What the sessions of all threads hold outside of it, likewise. */
+  readonly heldPercent: number;
 }
 
 /** A session that can be told to go. */
@@ -35,21 +41,28 @@ export class OverloadJudge {
   readonly #limits: OverloadLimits;
   #lateMs = 0;
   #fullLooks = 0;
+  #heldLooks = 0;
 
   constructor(limits: OverloadLimits) {
     this.#limits = limits;
   }
 
   /** @returns the bound that somebody must go for, or null. */
-  look({ lagMs, heapPercent }: Load): LimitName | null {
-    this.#fullLooks = heapPercent > this.#limits.heapPercent ? this.#fullLooks + 1 : 0;
-    this.#lateMs = lagMs > this.#limits.loopLagMs ? this.#lateMs + LOOK_MS + lagMs : 0;
+  look({ lagMs, heapPercent, heldPercent }: Load): LimitName | null {
+    const limits = this.#limits;
+    this.#fullLooks = heapPercent > limits.heapPercent ? this.#fullLooks + 1 : 0;
+    this.#heldLooks = heldPercent > limits.heldPercent ? this.#heldLooks + 1 : 0;
+    this.#lateMs = lagMs > limits.loopLagMs ? this.#lateMs + LOOK_MS + lagMs : 0;
     const met =
-      this.#fullLooks >= FULL_LOOKS ? 'heapPercent' : this.#lateMs >= this.#limits.loopLagForMs ? 'loopLagMs' : null;
+      (this.#heldLooks >= HELD_LOOKS && 'heldPercent') ||
+      (this.#fullLooks >= FULL_LOOKS && 'heapPercent') ||
+      (this.#lateMs >= limits.loopLagForMs && 'loopLagMs') ||
+      null;
     if (met !== null) {
       // What was done must show before another one goes.
       this.#lateMs = 0;
       this.#fullLooks = 0;
+      this.#heldLooks = 0;
     }
     return met;
   }
@@ -64,7 +77,7 @@ export function victimOf<S extends Pick<Sheddable, 'heldBytes'>>(
   met: LimitName,
 ): S | undefined {
   const newest = sessions.at(-1);
-  if (met !== 'heapPercent') return newest;
+  if (met === 'loopLagMs') return newest;
   const notable = sessions.filter(({ heldBytes }) => heldBytes >= NOTABLE_BYTES);
   return notable.sort((a, b) => a.heldBytes - b.heldBytes).at(-1) ?? newest;
 }
@@ -72,9 +85,15 @@ export function victimOf<S extends Pick<Sheddable, 'heldBytes'>>(
 /** The sessions of this thread, oldest first, and the timer that looks after them while there are any. */
 class Overload {
   readonly #sessions = new Set<Sheddable>();
+  #held = new HeldMemory();
   #timer: NodeJS.Timeout | null = null;
   #lookedMs = 0;
   #lookedCpuMs = 0;
+
+  /** From here on counts what sessions hold together with other threads. Call it before the first session. */
+  shareWith(held: HeldMemory): void {
+    this.#held = held;
+  }
 
   /** @param limits of the first session count for all that run together. */
   add(session: Sheddable, limits: OverloadLimits): void {
@@ -91,6 +110,7 @@ class Overload {
     if (this.#sessions.size > 0 || this.#timer === null) return;
     clearInterval(this.#timer);
     this.#timer = null;
+    this.#held.note([]);
   }
 
   #look(judge: OverloadJudge): void {
@@ -99,8 +119,10 @@ class Overload {
     const lagMs = Math.min(lateMs, cpuMs() - this.#lookedCpuMs);
     const { used_heap_size: used, heap_size_limit: most } = getHeapStatistics();
     this.#remember();
-    const met = judge.look({ lagMs, heapPercent: (100 * used) / most });
-    if (met === null) return;
+    this.#held.note(this.#sessions.values().map(({ heldBytes }) => heldBytes));
+    const heldPercent = (100 * this.#held.total) / most;
+    const met = judge.look({ lagMs, heapPercent: (100 * used) / most, heldPercent });
+    if (met === null || (met === 'heldPercent' && !this.#held.hasLargest)) return;
     const victim = victimOf([...this.#sessions], met);
     if (victim === undefined) return;
     this.#sessions.delete(victim);

@@ -5,6 +5,8 @@
  * holds it meanwhile. What a dead worker claimed or held is given back.
  */
 
+import { limitHits } from '../limit-hits.ts';
+import type { LimitName } from '../limits.ts';
 import { monotonicMs, privateArea, type SharedArea, SharedLock } from '../shared.ts';
 import { HeldBlob, SharedPages } from './pages.ts';
 import {
@@ -35,6 +37,8 @@ export interface StoreSize {
   readonly bytes: number;
   /** A multiple of 8; a blob takes whole pages. */
   readonly pageBytes: number;
+  /** The bound that `bytes` comes from, which counts what makes room or does not fit. */
+  readonly limit?: LimitName;
 }
 
 /** What became of a claim. */
@@ -61,6 +65,7 @@ export class SharedStore {
   readonly #slots: SharedSlots;
   readonly #pages: SharedPages;
   readonly #count: number;
+  readonly #limit: LimitName | undefined;
   /** Blobs that had to make room for others of this worker. */
   evictions = 0;
   /** How often this worker holds each slot. */
@@ -69,7 +74,7 @@ export class SharedStore {
   /** @param area memory of `size.bytes`; a private one without. */
   constructor(size: StoreSize, area: SharedArea = privateArea(size.bytes)) {
     const { memory, worker } = area;
-    const { bytes, pageBytes } = size;
+    const { bytes, pageBytes, limit } = size;
     const count = Math.max(1, Math.floor((bytes - FIXED_BYTES) / bytesOfPage(pageBytes)));
     this.#worker = worker;
     this.#lock = new SharedLock(area, 0);
@@ -77,6 +82,7 @@ export class SharedStore {
     this.#slots = new SharedSlots(memory, LOCK_BYTES, slots);
     this.#pages = new SharedPages({ memory, from: LOCK_BYTES + SharedSlots.bytesFor(slots), count, pageBytes });
     this.#count = count;
+    this.#limit = limit;
   }
 
   /** Memory for so many pages. */
@@ -84,9 +90,11 @@ export class SharedStore {
     return FIXED_BYTES + pages * bytesOfPage(pageBytes);
   }
 
-  /** Bytes that blobs can take together. */
-  get capacityBytes(): number {
-    return this.#count * this.#pages.pageBytes;
+  /** Whether a blob of so many bytes could ever be kept. */
+  couldHold(bytes: number): boolean {
+    const isPossible = bytes <= this.#count * this.#pages.pageBytes;
+    if (!isPossible) this.#countHit();
+    return isPossible;
   }
 
   /** What this worker has put in and reserved. */
@@ -113,6 +121,7 @@ export class SharedStore {
       if (known !== 0 && this.#slots.get(known, S_STATE) === READY) return { kind: 'found', blob: this.#hold(known) };
       if (known !== 0 && !this.#isOverdue(known, patienceMs)) return { kind: 'busy', slot: known };
       const slot = known === 0 ? this.#slots.add(key, tag) : known;
+      if (slot === 0) this.#countHit();
       return slot === 0 ? { kind: 'full' } : { kind: 'ours', claim: this.#claim(slot, tag) };
     });
   }
@@ -287,6 +296,8 @@ export class SharedStore {
 
   /** Evicts until so many pages are free. @param sparedTag blobs with it stay; 0: of none. */
   #makeRoom(pages: number, sparedTag: number): boolean {
+    if (this.#pages.free >= pages) return true;
+    this.#countHit();
     let victim = this.#slots.oldest;
     while (this.#pages.free < pages) {
       while (victim !== 0 && this.#slots.get(victim, S_HOLDERS) !== 0) victim = this.#slots.get(victim, S_NEWER);
@@ -298,6 +309,10 @@ export class SharedStore {
       victim = next;
     }
     return true;
+  }
+
+  #countHit(): void {
+    if (this.#limit !== undefined) limitHits.count(this.#limit);
   }
 }
 

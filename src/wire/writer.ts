@@ -5,6 +5,7 @@
  * `drain`; whoever is about to wait for the peer calls `flush` first.
  */
 
+import { limitHits } from '../limit-hits.ts';
 import {
   acquireChunk,
   CHUNK_BYTES,
@@ -67,6 +68,7 @@ export class FrameWriter {
 
   /** Waits until the peer has taken enough of what was produced. @throws PeerGone when the connection broke. */
   async drain(): Promise<void> {
+    if (this.#transport.queuedBytes > this.#maxQueuedBytes) limitHits.count('outputBytes');
     await this.#transport.drained(this.#maxQueuedBytes >> 1);
   }
 

@@ -2,7 +2,8 @@
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { hasRoot } from '../setup/clients.ts';
-import { judge, openStage, type Stage } from './support/stage.ts';
+import type { Peer } from './support/peer.ts';
+import { BIG_SIZE, judge, NDX, openStage, type Stage } from './support/stage.ts';
 import { data, enter, frame, ItemWriter, NO_MORE_FILTERS, pullArguments, sumHead, TRANSFER } from './support/wire.ts';
 
 /** Preloaded: from the first SIGUSR2 on, the heap counts as full. */
@@ -19,6 +20,17 @@ v8.getHeapStatistics = () => {
 syncBuiltinESMExports();`;
 
 const upToList = (): Buffer => Buffer.concat([enter('pub'), pullArguments(), data(31, NO_MORE_FILTERS)]);
+
+const SUM_BYTES = 4 + 16;
+
+/** Asks for a file with `count` block sums and sends all but the last; what has not arrived then is at most what the kernel holds. */
+async function holdSums(peer: Peer, count: number): Promise<void> {
+  peer.send(upToList(), data(31, new ItemWriter().item(NDX.big, TRANSFER, sumHead(count, 700, 16, 0))));
+  const sums = Buffer.alloc(1 << 20);
+  for (let left = (count - 1) * SUM_BYTES; left > 0; left -= sums.length) {
+    expect(await peer.push(frame(0, sums.subarray(0, Math.min(left, sums.length))))).toBe(true);
+  }
+}
 
 describe.skipIf(!hasRoot())('a daemon without memory left', { timeout: 30_000 }, () => {
   let stage: Stage;
@@ -60,14 +72,7 @@ describe.skipIf(!hasRoot())('a daemon whose memory one session has filled', { ti
 
   it('ends that session first, not the newer ones', async () => {
     const holder = await stage.connect();
-    const recordBytes = 4 + 16;
-    const count = 1_500_000;
-    holder.send(upToList(), data(31, new ItemWriter().item(1, TRANSFER, sumHead(count, 700, 16, 0))));
-    // All but the last block sum; what has not arrived yet is at most what the kernel holds.
-    const sums = Buffer.alloc(1 << 20);
-    for (let left = (count - 1) * recordBytes; left > 0; left -= sums.length) {
-      expect(await holder.push(frame(0, sums.subarray(0, Math.min(left, sums.length))))).toBe(true);
-    }
+    await holdSums(holder, 1_500_000);
     const newer = await stage.connect();
     newer.send(upToList());
     await newer.untilText('nested');
@@ -76,5 +81,33 @@ describe.skipIf(!hasRoot())('a daemon whose memory one session has filled', { ti
     expect([first.port, first.outcome]).toEqual([holder.port, 'limit:heapPercent']);
     // With nobody left who holds much, the newest goes.
     expect((await stage.sessionEnd(newer)).outcome).toBe('limit:heapPercent');
+  });
+});
+
+describe.skipIf(!hasRoot())('two workers whose sessions hold too much outside of the heap', { timeout: 60_000 }, () => {
+  let stage: Stage;
+
+  beforeAll(async () => {
+    // About 77 MiB: the sums below count double, for their index, and come to 69 and 34.
+    stage = await openStage({
+      globals: { workers: 2, timeout: 60, 'limits.heldPercent': 22 },
+      nodeArgs: ['--max-old-space-size=256'],
+    });
+  });
+  afterAll(() => stage.close());
+
+  it('end the largest one, on whichever worker it is, and serve the other to its end', async () => {
+    const largest = await stage.connect();
+    await holdSums(largest, 1_800_000);
+    const other = await stage.connect();
+    await holdSums(other, 900_000);
+    const first = await stage.server.waitFor(({ msg }) => msg === 'session ended');
+    expect([first.port, first.outcome]).toEqual([largest.port, 'limit:heldPercent']);
+    const tells = /limit heldPercent reached: the server has too much to do, try again later\n$/;
+    judge(await stage.finish(largest), 31, { outcome: 'limit:heldPercent', tells, exit: 12 });
+    other.send(frame(0, Buffer.alloc(SUM_BYTES)));
+    await other.until((received) => received.length > BIG_SIZE);
+    other.close();
+    expect((await stage.sessionEnd(other)).outcome).toBe('peer-gone');
   });
 });

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { acquireTransferSums } from '../../src/checksum/acquire.ts';
 import { loadChecksums } from '../../src/checksum/pool.ts';
 import { Limiter } from '../../src/compress/limiter.ts';
-import type { RsyncError } from '../../src/errors.ts';
+import { LimitError, type RsyncError } from '../../src/errors.ts';
 import { hasWildcards, StepMeter, Wildmatch } from '../../src/filter/wildmatch.ts';
 import { DigestCache } from '../../src/flist/digest-cache.ts';
 import { LiteralCache } from '../../src/flist/literal-cache.ts';
@@ -20,22 +20,27 @@ import { createSessionLogger, LogBudget } from '../../src/observe/session-log.ts
 import { TransferLog } from '../../src/observe/transfer-log.ts';
 import { expandGlobs, type GlobDeps } from '../../src/session/globs.ts';
 import { moduleListing } from '../../src/session/greeting.ts';
+import { HeldMemory } from '../../src/session/held-memory.ts';
+import { OverloadJudge } from '../../src/session/overload.ts';
 import { SharedCounts } from '../../src/shared.ts';
 import { TimeSlice } from '../../src/slice.ts';
 import { SharedStore } from '../../src/store/shared-store.ts';
+import { storeKey } from '../../src/store/slots.ts';
 import { BlockIndex } from '../../src/transfer/block-index.ts';
 import { BlockSums } from '../../src/transfer/block-sums.ts';
 import { parseSumHead, writeSumHead } from '../../src/transfer/sum-head.ts';
 import type { FileStats } from '../../src/vfs/module-root.ts';
 import { XattrCalls } from '../../src/vfs/xattrs.ts';
+import { FrameWriter } from '../../src/wire/writer.ts';
 import { hitsOf } from '../helpers/hits.ts';
+import { FakeTransport } from './support/fake-transport.ts';
 import { written } from './support/streams.ts';
 import { clientSums, search } from './transfer/match-helpers.ts';
 
 const N = 40;
 
-/** A page for each sum. */
-const DIGEST_PAGE_BYTES = 32;
+/** A page for each of what a cache keeps. */
+const PAGE_BYTES = 32;
 
 const bytes = (text: string): Buffer => Buffer.from(text, 'latin1');
 
@@ -154,15 +159,49 @@ function xattrValue(count: number, { xattrValueBytes }: Limits): void {
   calls.value(bytes('/f'), bytes('user.a'), xattrValueBytes);
 }
 
+const storeOf = (limit: LimitName): SharedStore =>
+  new SharedStore({ bytes: SharedStore.bytesFor(N, PAGE_BYTES), pageBytes: PAGE_BYTES, limit });
+
 /** Sums that fill the cache and go over. */
 function digests(count: number): void {
-  const cache = new DigestCache(
-    new SharedStore({ bytes: SharedStore.bytesFor(N, DIGEST_PAGE_BYTES), pageBytes: DIGEST_PAGE_BYTES }),
-  );
+  const cache = new DigestCache(storeOf('digestCacheBytes'));
   times(count, (index) => {
     const listed = { dev: 1n, ino: BigInt(index), size: 1n, mtimeNs: 1n, ctimeNs: 1n } as FileStats;
     cache.keep('md5', bytes('sum'), { listed, before: listed, after: listed, begunMs: Date.now() });
   });
+}
+
+/** Lists of one tree that fill the cache and go over. */
+function lists(count: number): void {
+  const store = storeOf('listCacheBytes');
+  times(count, (index) => {
+    const claimed = store.claim(storeKey(`list ${index}`), 1, 0);
+    if (claimed.kind === 'ours') store.publish(claimed.claim, [Buffer.alloc(PAGE_BYTES)], true);
+  });
+}
+
+/** Sessions of two workers that together hold as many percent. */
+function held(count: number, limits: Limits): void {
+  const memory = new SharedArrayBuffer(HeldMemory.BYTES);
+  const percent = 1024 * 1024;
+  const [ours, theirs] = [0, 1].map((worker) => new HeldMemory({ memory, worker }));
+  ours!.note([percent, percent]);
+  theirs!.note([(count - 2) * percent]);
+  const judge = new OverloadJudge(limits);
+  times(2, () => {
+    const met = judge.look({ lagMs: 0, heapPercent: 0, heldPercent: ours!.total / percent });
+    if (met !== null) throw new LimitError(met, 'too much');
+  });
+}
+
+/** Output that waits for a client which takes nothing. */
+function output(count: number, { outputBytes }: Limits): void {
+  const transport = new FakeTransport();
+  transport.holdsWrites = true;
+  const writer = new FrameWriter(transport, outputBytes);
+  writer.putBytes(Buffer.alloc(count));
+  writer.flush();
+  void writer.drain();
 }
 
 /** Jobs that run at once. */
@@ -228,6 +267,9 @@ const USES: Partial<Readonly<Record<LimitName, Use>>> = {
   matchCandidates: crowd,
   matchHashPerByte: hashes,
   digestCacheBytes: digests,
+  listCacheBytes: lists,
+  heldPercent: held,
+  outputBytes: output,
   compressionJobs: compressions,
   sshKexPerSecond: handshakes('sshKexPerSecond'),
   tlsHandshakesPerSecond: handshakes('tlsHandshakesPerSecond'),

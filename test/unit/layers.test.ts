@@ -17,7 +17,7 @@ const RANKS: Readonly<Record<string, number>> = {
     'errors.ts': 0.1,
     'limit-hits.ts': 0.1,
   },
-  ...{ store: 0.05 },
+  ...{ store: 0.2 },
   ...{ wire: 1, vfs: 1, checksum: 1, compress: 1, filter: 1, observe: 1 },
   ...{ options: 2, flist: 2.1, transfer: 3, session: 4, listener: 5, config: 6, sandbox: 6.1, cli: 6.2, 'main.ts': 7 },
 };

@@ -6,6 +6,7 @@ import { StoredDirectories } from '../../../src/flist/stored-directories.ts';
 import type { StoredEntries } from '../../../src/flist/stored-entries.ts';
 import { SharedStore } from '../../../src/store/shared-store.ts';
 import type { ModuleView } from '../../../src/vfs/module-root.ts';
+import { hitsOf } from '../../helpers/hits.ts';
 import { makeSession, type SessionFixture } from '../support/session-context.ts';
 import { cleanUp, makeTree } from './list-fixture.ts';
 
@@ -73,7 +74,11 @@ describe('a stored directory', () => {
     const view = await viewOf(root);
     const [ours, theirs] = twoStores();
     const directories = [directoriesOf(ours, view), directoriesOf(theirs, view)] as const;
-    const both = await Promise.all(directories.map((one) => one.read(view.root)));
+    let both: (StoredEntries | null)[] = [];
+    const hits = await hitsOf('listCacheWaitMs', async () => {
+      both = await Promise.all(directories.map((one) => one.read(view.root)));
+    });
+    expect(hits).toBe(0);
     writeFileSync(join(root, 'later'), '');
     both.push(await directories[1].read(view.root));
     expect(both.map(namesOf)).toEqual(Array(3).fill(['a', 'sub']));
@@ -85,7 +90,11 @@ describe('a stored directory', () => {
     const [ours, theirs] = twoStores();
     const hanging = { readdir: () => new Promise(() => {}) } as unknown as ModuleView;
     void directoriesOf(ours, hanging).read(view.root);
-    expect(namesOf(await directoriesOf(theirs, view, 20).read(view.root))).toEqual(['a']);
+    let read: StoredEntries | null = null;
+    const hits = await hitsOf('listCacheWaitMs', async () => {
+      read = await directoriesOf(theirs, view, 20).read(view.root);
+    });
+    expect([namesOf(read), hits]).toEqual([['a'], 1]);
   });
 
   it('is none that cannot be read, and that is not kept', async () => {

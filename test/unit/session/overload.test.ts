@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { OverloadJudge, victimOf } from '../../../src/session/overload.ts';
 
-const LIMITS = { loopLagMs: 250, loopLagForMs: 5000, heapPercent: 80 };
-const IDLE = { lagMs: 0, heapPercent: 0 };
+const LIMITS = { loopLagMs: 250, loopLagForMs: 5000, heapPercent: 80, heldPercent: 60 };
+const IDLE = { lagMs: 0, heapPercent: 0, heldPercent: 0 };
 
 /** Names of what a judge finds in the same load, seen `looks` times. */
 function found(load: Partial<typeof IDLE>, looks: number, judge = new OverloadJudge(LIMITS)): (string | null)[] {
@@ -16,6 +16,14 @@ describe('the overload judge', () => {
 
   it('finds the heap full above its percentage, when the collector has had its chance', () => {
     expect(found({ heapPercent: 81 }, 4)).toEqual([null, null, 'heapPercent', null]);
+  });
+
+  it.each([59, 60])('leaves everybody alone with sessions that hold %d percent', (heldPercent) => {
+    expect(found({ heldPercent }, 20)).toEqual(Array(20).fill(null));
+  });
+
+  it('finds sessions that hold more, when every worker has had a look', () => {
+    expect(found({ heldPercent: 61 }, 3)).toEqual([null, 'heldPercent', null]);
   });
 
   it.each([249, 250])('leaves everybody alone when looks are %d ms late', (lagMs) => {
@@ -40,7 +48,8 @@ describe('who must go', () => {
   const sessions = [{ heldBytes: 5 * MIB }, { heldBytes: 90 * MIB }, { heldBytes: 6 * MIB }, { heldBytes: 100 }];
 
   it('is the session that holds the most, when memory is short', () => {
-    expect(victimOf(sessions, 'heapPercent')).toBe(sessions[1]);
+    const victims = (['heapPercent', 'heldPercent'] as const).map((met) => victimOf(sessions, met));
+    expect(victims).toEqual([sessions[1], sessions[1]]);
   });
 
   it('is the newest one, when none holds much or the event loop is late', () => {
