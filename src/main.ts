@@ -15,6 +15,7 @@ import { FileRecord } from './config/file-record.ts';
 import { readConfig, usualConfigFiles } from './config/load.ts';
 import { modulesIn } from './config/module-directory.ts';
 import { EXIT, RsyncError } from './errors.ts';
+import { WORKER_ARGUMENT } from './shared.ts';
 import { argumentBytes, variableBytes } from './vfs/own-process.ts';
 
 async function main(argv: readonly string[]): Promise<number> {
@@ -159,4 +160,5 @@ async function runThread(): Promise<void> {
 }
 
 // No await: what the bundle is made of has none at its top. A rejection ends the process all the same.
-void (isMainThread ? runMain() : runThread());
+// What threads are made of is not loaded by a process that has none.
+void (process.argv[2] === WORKER_ARGUMENT && !isMainThread ? runThread() : runMain());

@@ -1,5 +1,7 @@
 /** Cooperative time slices: CPU-bound work asks after each step whether it should let other sessions run. */
 
+import { monotonicMs } from './shared.ts';
+
 /** Longest run without a yield (design.md 2). */
 const SLICE_MS = 2;
 /** Shortest: below it, waking up costs more than it is worth. */
@@ -40,7 +42,7 @@ class Turns {
       }
       this.#waiting.set(client, [{ isSending, begin }]);
       if (this.#waiting.size > 1) return;
-      this.#sliceEndedMs = performance.now();
+      this.#sliceEndedMs = monotonicMs();
       setImmediate(() => this.#turn());
     });
   }
@@ -55,13 +57,13 @@ class Turns {
   }
 
   #computingMs(): number {
-    this.#othersMs = Math.max(performance.now() - this.#sliceEndedMs, MEMORY * this.#othersMs);
+    this.#othersMs = Math.max(monotonicMs() - this.#sliceEndedMs, MEMORY * this.#othersMs);
     if (this.#othersMs < IDLE_MS) return SLICE_MS;
     return Math.min(SLICE_MS, Math.max(SHORTEST_SLICE_MS, this.#othersMs / 2));
   }
 
   readonly #endSlice = (): void => {
-    this.#sliceEndedMs = performance.now();
+    this.#sliceEndedMs = monotonicMs();
   };
 
   /** Takes the next task; its client goes behind all others. */
@@ -81,10 +83,10 @@ export async function clientTurn(client: string): Promise<void> {
   await turns.next(client, false);
 }
 
-/** Measures stretches of synchronous work. Create one per task, ask `expired` often: a check costs 30 ns. */
+/** Measures stretches of synchronous work. Create one per task, ask `expired` often: a check costs a look at the clock. */
 export class TimeSlice {
   readonly #client: string;
-  #startMs = performance.now();
+  #startMs = monotonicMs();
   #lengthMs = SLICE_MS;
   /** How much of the slice was used when it was last asked, and the turn of that moment. */
   #usedMs = 0;
@@ -97,7 +99,7 @@ export class TimeSlice {
 
   /** True when the task has held the event loop for a whole slice. */
   get expired(): boolean {
-    const nowMs = performance.now();
+    const nowMs = monotonicMs();
     if (this.#turn !== turns.count) {
       // It has waited for a peer or a file, and others worked: a new stretch of the same slice begins.
       this.#turn = turns.count;
@@ -113,7 +115,7 @@ export class TimeSlice {
    */
   async yield(isSending = false): Promise<void> {
     this.#lengthMs = await turns.next(this.#client, isSending);
-    this.#startMs = performance.now();
+    this.#startMs = monotonicMs();
     this.#usedMs = 0;
     this.#turn = turns.count;
   }

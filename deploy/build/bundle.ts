@@ -27,12 +27,17 @@ export interface Bundle {
 
 /**
  * pino can run destinations in worker threads, from files beside its own: code that we never call and that a bundle
- * could not start. What is not there cannot be reached by mistake.
+ * could not start. What is not there cannot be reached by mistake. What it asks of threads else is whether it is in one: destinations
+ * of ours are in the main thread.
  */
 const withoutTransports: Plugin = {
   name: 'without-transports',
   setup(on) {
     on.onResolve({ filter: /^thread-stream$/ }, ({ path }) => ({ path, namespace: 'absent' }));
+    on.onResolve({ filter: /^(node:)?worker_threads$/ }, ({ importer, path }) =>
+      importer.includes('/node_modules/pino/') ? { path, namespace: 'main-thread' } : null,
+    );
+    on.onLoad({ filter: /.*/, namespace: 'main-thread' }, () => ({ contents: 'module.exports = { isMainThread: true };' }));
     on.onLoad({ filter: /.*/, namespace: 'absent' }, () => ({
       contents: "module.exports = class { constructor() { throw new Error('no worker transports in this build'); } };",
     }));
@@ -40,7 +45,7 @@ const withoutTransports: Plugin = {
 };
 
 /** Parts of Node that a start up to the first greeting can do without; together they take as long to load as the rest of it. */
-const LATE = ['child_process', 'cluster', 'crypto', 'dns', 'dns/promises', 'fs/promises', 'http', 'perf_hooks'];
+const LATE = ['assert', 'child_process', 'cluster', 'crypto', 'dns', 'dns/promises', 'fs/promises', 'http', 'perf_hooks'];
 LATE.push('timers/promises', 'tls', 'v8', 'worker_threads', 'zlib');
 
 /** Loads these parts when something of them is asked for. */
@@ -53,10 +58,12 @@ const lateParts: Plugin = {
     }));
     on.onLoad({ filter: /.*/, namespace: 'late' }, ({ path }) => {
       if (!builtinModules.includes(path)) throw new Error(`${path} is no part of this Node`);
-      const names = Object.keys(process.getBuiltinModule(path) as object);
-      const getters = names.map((name) => `get ${name}() { return (part ??= load()).${name}; }`);
-      const load = `process.getBuiltinModule('node:${path}')`;
-      return { contents: `let part;\nconst load = () => ${load};\nmodule.exports = {\n${getters.join(',\n')}\n};` };
+      const whole = process.getBuiltinModule(path) as object;
+      const getters = Object.keys(whole).map((name) => `get ${name}() { return load().${name}; }`);
+      const load = `let part;\nconst load = () => (part ??= process.getBuiltinModule('node:${path}'));\n`;
+      const call = typeof whole === 'function' ? '(...values) => load()(...values)' : '{}';
+      const exports = `Object.defineProperties(${call}, Object.getOwnPropertyDescriptors({\n${getters.join(',\n')}\n}))`;
+      return { contents: `${load}module.exports = ${exports};` };
     });
   },
 };

@@ -33,6 +33,9 @@ const SETTLE_MS = 200;
 
 const NEVER_MS = 3_600_000;
 
+/** Parts of Node that take as long to load as half of the program, and that nobody needs before the first transfer. */
+const TOO_EARLY = ['assert', 'crypto', 'http', 'tls', 'worker_threads', 'zlib'];
+
 type WriteCallback = (error: Error | null, bytes: number) => void;
 
 /** What the first of two stages leaves to the second, which confines itself no further (src/cli/stages.ts). */
@@ -79,6 +82,12 @@ function tame(): Promise<void> {
   });
 }
 
+/** Those of TOO_EARLY that are loaded. */
+function loadedTooEarly(): string[] {
+  const { moduleLoadList } = process as unknown as { readonly moduleLoadList: readonly string[] };
+  return TOO_EARLY.filter((part) => moduleLoadList.includes(`NativeModule ${part}`));
+}
+
 async function receive(socket: Socket, text: string): Promise<void> {
   let received = '';
   while (!received.includes(text)) received += ((await once(socket, 'data')) as [Buffer])[0].toString('latin1');
@@ -121,6 +130,12 @@ Object.assign(process.env, { GOKR_RSYNCD_STAGE: String(handedFd), LISTEN_PID: St
 const isListening = tame();
 script.runInThisContext()(createRequire(import.meta.url), import.meta.url);
 await isListening;
+const early = loadedTooEarly();
+if (early.length > 0) {
+  writeSync(2, `loaded before anybody is served: ${early.join(' ')}\n`);
+  // What is thrown would be for the program's own handler.
+  process.exit(1);
+}
 await delay(SETTLE_MS);
 await visit(Number(port));
 // Flags as they were: the cache holds their hash.

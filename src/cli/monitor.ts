@@ -10,8 +10,9 @@ import type { RootLogger } from '../observe/log.ts';
 import { MetricsText } from '../observe/metrics.ts';
 import type { LogBudget } from '../observe/session-log.ts';
 import { bytesSentIn, EMPTY_SNAPSHOT, type LoopSnapshot, sumSnapshots } from '../observe/snapshot.ts';
-import { STATUS_PAGE_POLICY, statusPage } from '../observe/status-page.ts';
+import { statusPage, statusPagePolicy } from '../observe/status-page.ts';
 import { Throughput } from '../observe/throughput.ts';
+import { monotonicMs } from '../shared.ts';
 
 /** Between two looks at the counters for the plot and the rates. */
 const SAMPLE_MS = 1000;
@@ -29,8 +30,8 @@ export class Monitor {
   readonly #config: Config;
   readonly #logger: RootLogger;
   readonly #budgets: readonly LogBudget[];
-  readonly #startedMs = performance.now();
-  readonly #throughput = new Throughput(0, performance.now());
+  readonly #startedMs = monotonicMs();
+  readonly #throughput = new Throughput(0, monotonicMs());
   readonly #listeners: Listener[] = [];
   #source: SnapshotSource = () => [];
   #readiness: Readiness = 'starting';
@@ -81,7 +82,7 @@ export class Monitor {
       facts: this.#facts(),
       readiness: this.#readiness,
       now: new Date(),
-      uptimeSec: (performance.now() - this.#startedMs) / 1000,
+      uptimeSec: (monotonicMs() - this.#startedMs) / 1000,
       snapshot,
       throughput: this.#throughput.bytesPerSecond,
       throughputSteps: this.#throughput.steps,
@@ -101,7 +102,7 @@ export class Monitor {
           status: 200,
           type: 'text/html; charset=utf-8',
           body: statusPage(await this.state()),
-          policy: STATUS_PAGE_POLICY,
+          policy: statusPagePolicy(),
         };
       case '/metrics': {
         this.#metrics ??= MetricsText.load();
@@ -124,7 +125,7 @@ export class Monitor {
   }
 
   #gather(): Promise<LoopSnapshot> {
-    if (performance.now() - this.#gatheredMs < FRESH_MS) return Promise.resolve(this.#snapshot);
+    if (monotonicMs() - this.#gatheredMs < FRESH_MS) return Promise.resolve(this.#snapshot);
     this.#gathering ??= this.#gatherNow().finally(() => {
       this.#gathering = null;
     });
@@ -133,7 +134,7 @@ export class Monitor {
 
   async #gatherNow(): Promise<LoopSnapshot> {
     this.#snapshot = sumSnapshots(await this.#source());
-    this.#gatheredMs = performance.now();
+    this.#gatheredMs = monotonicMs();
     this.#throughput.sample(bytesSentIn(this.#snapshot), this.#gatheredMs);
     return this.#snapshot;
   }

@@ -2,6 +2,7 @@
 
 import type { LiveSessionData } from '../observe/snapshot.ts';
 import { countText, durationText, rateText, sizeText } from '../observe/units.ts';
+import { monotonicMs } from '../shared.ts';
 
 const INTERVAL_MS = 500;
 
@@ -25,9 +26,9 @@ interface Terminal {
  * @returns what ends it, with the last figures in a line of their own.
  */
 export function showProgress(progress: () => Progress | null, terminal: Terminal): { stop(): void } {
-  const startedMs = performance.now();
+  const startedMs = monotonicMs();
   const show = (end: string): void => {
-    terminal.write(`${START_OF_LINE}${progressText(progress(), (performance.now() - startedMs) / 1000)}${end}`);
+    terminal.write(`${START_OF_LINE}${progressText(progress(), (monotonicMs() - startedMs) / 1000)}${end}`);
   };
   show('');
   const timer = setInterval(show, INTERVAL_MS, '');

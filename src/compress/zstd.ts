@@ -10,7 +10,7 @@ import { RecordCutter } from './records.ts';
  * Level 3 with tables of 192 KiB instead of 768, which stay in a processor's cache: up to a quarter less time, and 1.6 % more
  * output on sources and programs.
  */
-const SMALL_TABLES = { [constants.ZSTD_c_hashLog]: 15, [constants.ZSTD_c_chainLog]: 14 };
+const smallTables = () => ({ [constants.ZSTD_c_hashLog]: 15, [constants.ZSTD_c_chainLog]: 14 });
 
 /** How a zstd compressor is made. */
 export interface ZstdOptions {
@@ -27,7 +27,10 @@ export class ZstdCompressor implements TokenCompressor {
   constructor(sink: RecordSink, options: ZstdOptions) {
     this.#cutter = new RecordCutter(sink, 0);
     // The library's windows for levels up to 3 are 2 MiB at most, so memory needs no bound of its own.
-    const params = { [constants.ZSTD_c_compressionLevel]: options.level, ...(options.level === 3 ? SMALL_TABLES : {}) };
+    const params = {
+      [constants.ZSTD_c_compressionLevel]: options.level,
+      ...(options.level === 3 ? smallTables() : {}),
+    };
     this.#stream = new NativeStream(createZstdCompress({ params, chunkSize: OUTPUT_BYTES }), options.limiter, (bytes) =>
       this.#cutter.push(bytes),
     );

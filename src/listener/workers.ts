@@ -7,6 +7,7 @@
 
 import { Worker } from 'node:worker_threads';
 import { Bug } from '../errors.ts';
+import { monotonicMs, WORKER_ARGUMENT } from '../shared.ts';
 
 /** From pool to worker. */
 export interface Order {
@@ -67,7 +68,7 @@ interface Question {
 class Member {
   readonly number: number;
   readonly thread: Worker;
-  readonly startedMs = performance.now();
+  readonly startedMs = monotonicMs();
   readonly #questions = new Map<number, Question>();
   #lastNumber = 0;
   isReady = false;
@@ -83,7 +84,7 @@ class Member {
   ask(body: unknown): Promise<unknown> {
     const number = ++this.#lastNumber;
     return new Promise((resolve, reject) => {
-      this.#questions.set(number, { askedMs: performance.now(), resolve, reject });
+      this.#questions.set(number, { askedMs: monotonicMs(), resolve, reject });
       this.thread.postMessage({ number, body } satisfies Order);
     });
   }
@@ -104,7 +105,7 @@ class Member {
   /** For how long the oldest order has gone without an answer, in milliseconds. */
   get owesForMs(): number {
     const oldest = this.#questions.values().next().value;
-    return oldest === undefined ? 0 : performance.now() - oldest.askedMs;
+    return oldest === undefined ? 0 : monotonicMs() - oldest.askedMs;
   }
 }
 
@@ -187,7 +188,8 @@ export class WorkerPool {
     let thread: Worker;
     try {
       // No resourceLimits: a thread whose heap is full ends alone without them, and --max-old-space-size would override them.
-      thread = new Worker(this.#options.entry, { workerData: this.#options.dataFor(number), name: `worker ${number}` });
+      const [name, workerData] = [`worker ${number}`, this.#options.dataFor(number)];
+      thread = new Worker(this.#options.entry, { workerData, name, argv: [WORKER_ARGUMENT] });
     } catch (thrown) {
       this.#options.onHopeless(thrown);
       return;
@@ -226,7 +228,7 @@ export class WorkerPool {
     }
     this.#deaths++;
     this.#options.onDeath({ worker: member.number, reason: member.reason, deaths: this.#deaths });
-    this.#earlyDeaths = performance.now() - member.startedMs < SETTLED_MS ? this.#earlyDeaths + 1 : 0;
+    this.#earlyDeaths = monotonicMs() - member.startedMs < SETTLED_MS ? this.#earlyDeaths + 1 : 0;
     if (this.#earlyDeaths > MAX_EARLY_DEATHS) this.#options.onHopeless(member.reason);
     else this.#replace(member.number);
   }

@@ -3,6 +3,7 @@
  * and terminal show it.
  */
 
+import { monotonicMs } from '../shared.ts';
 import { emptyHistogram, type Histogram, observeValue } from './histogram.ts';
 import { LoopLag } from './loop-lag.ts';
 import type { SessionRecord } from './session-log.ts';
@@ -78,7 +79,7 @@ export class SessionRegistry {
   #nextId = 1;
 
   /** @param now milliseconds of a clock that never goes back. */
-  constructor(now: () => number = () => performance.now()) {
+  constructor(now: () => number = monotonicMs) {
     this.#now = now;
   }
 

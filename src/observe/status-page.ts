@@ -3,7 +3,7 @@
 import type { DaemonState, Readiness } from './daemon-state.ts';
 import { Html, html } from './html.ts';
 import { bytesSentIn, type LiveSessionData } from './snapshot.ts';
-import { STATUS_STYLE, STATUS_STYLE_SOURCE } from './status-style.ts';
+import { STATUS_STYLE, statusStyleSource } from './status-style.ts';
 import { throughputPlot } from './throughput-plot.ts';
 import { countText, durationText, rateText, sizeText } from './units.ts';
 
@@ -14,7 +14,9 @@ const MAX_SESSIONS = 200;
 const REFRESH_SEC = 5;
 
 /** For the header of this name: nothing but our own style may do anything in the page. */
-export const STATUS_PAGE_POLICY = `default-src 'none'; style-src ${STATUS_STYLE_SOURCE}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`;
+export function statusPagePolicy(): string {
+  return `default-src 'none'; style-src ${statusStyleSource()}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`;
+}
 
 const READINESS: Readonly<Record<Readiness, { word: string; look: string }>> = {
   starting: { word: 'starting', look: 'wait' },

@@ -42,4 +42,6 @@ p{margin:0}a{color:var(--accent)}
 `;
 
 /** Source expression that lets a Content-Security-Policy accept exactly this style. */
-export const STATUS_STYLE_SOURCE = `'sha256-${createHash('sha256').update(STATUS_STYLE).digest('base64')}'`;
+export function statusStyleSource(): string {
+  return `'sha256-${createHash('sha256').update(STATUS_STYLE).digest('base64')}'`;
+}

@@ -2,6 +2,7 @@
 
 import { limitHits } from '../limit-hits.ts';
 import type { Limits } from '../limits.ts';
+import { monotonicMs } from '../shared.ts';
 import { escapeControls } from './escape.ts';
 import type { LogFields, Logger } from './log.ts';
 
@@ -31,7 +32,7 @@ export class TransferLog {
   #suppressed = 0;
 
   /** @param now milliseconds of a clock that never goes back. */
-  constructor(limits: Pick<Limits, 'logFilesPerSecond'>, now: () => number = () => performance.now()) {
+  constructor(limits: Pick<Limits, 'logFilesPerSecond'>, now: () => number = monotonicMs) {
     this.#perSecond = limits.logFilesPerSecond;
     this.#now = now;
   }

@@ -17,6 +17,7 @@ import {
 } from 'node:fs';
 import { SandboxError } from '../errors.ts';
 import { escapeControls } from '../observe/escape.ts';
+import { monotonicMs } from '../shared.ts';
 import { type Ownership, permissionText, whyWritable } from './permissions.ts';
 
 export interface VerifyOptions {
@@ -124,7 +125,7 @@ class Search {
 
   constructor(options: VerifyOptions) {
     this.#options = options;
-    this.#deadlineMs = performance.now() + options.ms;
+    this.#deadlineMs = monotonicMs() + options.ms;
   }
 
   run(path: Buffer | string): WritableFinding | null {
@@ -144,7 +145,7 @@ class Search {
   }
 
   get #spent(): boolean {
-    return this.entries >= this.#options.entries || performance.now() >= this.#deadlineMs;
+    return this.entries >= this.#options.entries || monotonicMs() >= this.#deadlineMs;
   }
 
   /** One turn of a directory. */

@@ -6,6 +6,7 @@
 import { getHeapStatistics } from 'node:v8';
 import { LimitError } from '../errors.ts';
 import type { LimitName, Limits } from '../limits.ts';
+import { monotonicMs } from '../shared.ts';
 import { HeldMemory } from './held-memory.ts';
 
 /** Looks are this far apart. */
@@ -114,7 +115,7 @@ class Overload {
   }
 
   #look(judge: OverloadJudge): void {
-    const lateMs = performance.now() - this.#lookedMs - LOOK_MS;
+    const lateMs = monotonicMs() - this.#lookedMs - LOOK_MS;
     // A machine that has given the processor to others is no work of our clients.
     const lagMs = Math.min(lateMs, cpuMs() - this.#lookedCpuMs);
     const { used_heap_size: used, heap_size_limit: most } = getHeapStatistics();
@@ -130,7 +131,7 @@ class Overload {
   }
 
   #remember(): void {
-    this.#lookedMs = performance.now();
+    this.#lookedMs = monotonicMs();
     this.#lookedCpuMs = cpuMs();
   }
 }

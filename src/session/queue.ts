@@ -8,6 +8,7 @@
 import type { AccessError } from '../errors.ts';
 import type { Limits } from '../limits.ts';
 import type { SessionRecord } from '../observe/session-log.ts';
+import { monotonicMs } from '../shared.ts';
 import type { ByteReader } from '../wire/reader.ts';
 import type { Watchdog } from '../wire/watchdog.ts';
 import type { AdmissionTicket, QueuePosition } from './admission-ticket.ts';
@@ -69,7 +70,7 @@ export async function waitForPlace(reader: ByteReader, sink: TextSink, context: 
   const position = ticket.queueUp();
   if (position === null) return;
   if (position === false) throw tooManyConnections(module.maxConnections);
-  const startedMs = performance.now();
+  const startedMs = monotonicMs();
   watchdog.enter({ name: 'the queue', totalMs: 0, idleMs: 0 });
   watchdog.pauseExpected();
   const leave = waitingRoom?.enter((reason) => reader.abort(reason));
@@ -85,7 +86,7 @@ export async function waitForPlace(reader: ByteReader, sink: TextSink, context: 
     line.text.endLine();
     leave?.();
     onQueue(null);
-    record.queueSeconds = (performance.now() - startedMs) / 1000;
+    record.queueSeconds = (monotonicMs() - startedMs) / 1000;
   }
   watchdog.restartExpected();
   sink.writeText(Buffer.from(`module ${module.name}: it is your turn\n`));
@@ -137,7 +138,7 @@ async function standInLine(line: Line, first: QueuePosition): Promise<void> {
   let position: QueuePosition | null | false = first;
   let told = { ahead: -1, atMs: 0 };
   while (position !== null && !line.hasLeft) {
-    const now = performance.now();
+    const now = monotonicMs();
     const waited = `waited ${module.queue.timeoutMs / 1000} s in the queue`;
     if (now >= endMs || position === false) throw tooManyConnections(module.maxConnections, waited);
     const { ahead, waiting } = position;

@@ -12,6 +12,7 @@ import { createSessionLogger, type LogBudget, type SessionLogger, type SessionRe
 import type { LiveSession, ProgressView, SessionRegistry, SessionView } from '../observe/session-registry.ts';
 import type { TransferLog } from '../observe/transfer-log.ts';
 import type { ServerOptions } from '../options/server-options.ts';
+import { monotonicMs } from '../shared.ts';
 import { TimeSlice } from '../slice.ts';
 import type { SentFile, TransferProgress } from '../transfer/progress.ts';
 import { closeModuleRoot } from '../vfs/open-root.ts';
@@ -79,7 +80,7 @@ class Session implements LiveSession, Sheddable {
   readonly #ticket: AdmissionTicket;
   readonly #logger: SessionLogger;
   readonly #isOnly: boolean;
-  readonly #startedMs = performance.now();
+  readonly #startedMs = monotonicMs();
   readonly #record: SessionRecord;
   readonly #reader: ByteReader;
   readonly #watchdog: Watchdog;
@@ -297,7 +298,7 @@ class Session implements LiveSession, Sheddable {
       record: this.#record,
       phase: this.#watchdog.phaseName,
       ahead: this.#ahead,
-      seconds: (performance.now() - this.#startedMs) / 1000,
+      seconds: (monotonicMs() - this.#startedMs) / 1000,
       bytesSent: this.#writer.bytesWritten,
       bytesReceived: this.#reader.bytesRead,
       progress: this.#progress === null ? null : progressView(this.#progress),
@@ -307,7 +308,7 @@ class Session implements LiveSession, Sheddable {
   #log(): void {
     this.#record.bytesSent = this.#writer.bytesWritten;
     this.#record.bytesReceived = this.#reader.bytesRead;
-    this.#record.seconds = (performance.now() - this.#startedMs) / 1000;
+    this.#record.seconds = (monotonicMs() - this.#startedMs) / 1000;
     const { registry, modules } = this.#daemon;
     if (this.#progress !== null) {
       this.#record.totalSize = this.#progress.listedBytes;

@@ -6,6 +6,7 @@
 
 import { EXIT, LimitError, PeerGone, ProtocolError } from '../errors.ts';
 import type { LimitName, Limits } from '../limits.ts';
+import { monotonicMs } from '../shared.ts';
 import { MPLEX_BASE, MSG_DATA, MSG_ERROR_EXIT, MSG_NOOP } from './constants.ts';
 import { decodeInt32 } from './ints.ts';
 import type { ByteReader, ByteSource } from './reader.ts';
@@ -95,7 +96,7 @@ export class DemuxSource implements ByteSource {
   }
 
   #countMessage(): void {
-    const now = performance.now();
+    const now = monotonicMs();
     if (now - this.#windowStartMs > 1000) {
       this.#windowStartMs = now;
       this.#messagesInWindow = 0;

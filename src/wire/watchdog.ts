@@ -5,6 +5,7 @@
 
 import { type RsyncError, TimeoutError } from '../errors.ts';
 import type { LimitName } from '../limits.ts';
+import { monotonicMs } from '../shared.ts';
 import type { ByteReader } from './reader.ts';
 import type { Transport } from './transport.ts';
 import type { FrameWriter } from './writer.ts';
@@ -46,15 +47,15 @@ export interface WatchdogParts {
 export class Watchdog {
   readonly #parts: WatchdogParts;
   #timer: NodeJS.Timeout;
-  readonly #startedMs = performance.now();
+  readonly #startedMs = monotonicMs();
   #phase: PhaseClock = { name: 'start', totalMs: 0, idleMs: 0 };
-  #phaseStartedMs = performance.now();
+  #phaseStartedMs = monotonicMs();
   /** Something that must have come by then, however many phases it takes. */
   #expected: { readonly name: string; readonly ms: number; readonly byMs: number; readonly limit: LimitName } | null =
     null;
-  #lastProgressMs = performance.now();
-  #lastTakenMs = performance.now();
-  #lastWriteMs = performance.now();
+  #lastProgressMs = monotonicMs();
+  #lastTakenMs = monotonicMs();
+  #lastWriteMs = monotonicMs();
   #bytesRead = 0;
   #bytesWritten = 0;
   /** Most that the peer's side has taken, keep-alives apart. */
@@ -81,7 +82,7 @@ export class Watchdog {
 
   /** Starts a phase; its clocks begin now. */
   enter(phase: PhaseClock): void {
-    const now = performance.now();
+    const now = monotonicMs();
     this.#parts.onPhaseEnd?.(this.#phase.name, now - this.#phaseStartedMs);
     this.#phase = phase;
     this.#phaseStartedMs = now;
@@ -96,7 +97,7 @@ export class Watchdog {
 
   /** Starts a deadline that runs across phases, until `arrived` (B-12). */
   expectWithin(name: string, ms: number, limit: LimitName): void {
-    this.#expected = { name, ms, byMs: performance.now() + ms, limit };
+    this.#expected = { name, ms, byMs: monotonicMs() + ms, limit };
   }
 
   /** Stops that deadline: the client waits for us. */
@@ -126,7 +127,7 @@ export class Watchdog {
   shed(reason: RsyncError): void {
     if (this.#expired !== null) return;
     this.#expired = reason;
-    this.#expiredMs = performance.now();
+    this.#expiredMs = monotonicMs();
     this.#parts.reader.abort(reason);
     setTimeout(() => this.#parts.transport.destroy(), SHED_LINGER_MS).unref();
   }
@@ -142,7 +143,7 @@ export class Watchdog {
   }
 
   #tick(): void {
-    const now = performance.now();
+    const now = monotonicMs();
     this.#sample(now);
     if (this.#expired !== null) {
       this.#endOverdue(now);

@@ -2,6 +2,7 @@
 
 import { LimitError } from '../../errors.ts';
 import type { Limits } from '../../limits.ts';
+import { monotonicMs } from '../../shared.ts';
 
 const WINDOW_MS = 60_000;
 
@@ -13,7 +14,7 @@ export class MessageRate {
   #count = 0;
 
   /** @param now a clock in milliseconds. */
-  constructor(limits: Pick<Limits, 'sshMessagesPerMinute'>, now: () => number = () => performance.now()) {
+  constructor(limits: Pick<Limits, 'sshMessagesPerMinute'>, now: () => number = monotonicMs) {
     this.#max = limits.sshMessagesPerMinute;
     this.#now = now;
     this.#windowStartMs = now();

@@ -55,8 +55,6 @@ export class Penalties {
     this.#seed = new Int32Array(area.memory, SEED_AT, 1);
     this.#keys = new Int32Array(area.memory, KEYS_AT, KEY_INTS * SLOTS);
     this.#until = new Float64Array(area.memory, TIMES_AT, SLOTS);
-    // SECURITY: who knows which addresses share a set could push his own out of it. The first worker chooses.
-    Atomics.compareExchange(this.#seed, 0, 0, randomInt(1, 2 ** 31));
   }
 
   /** True when the address must wait. */
@@ -102,6 +100,8 @@ export class Penalties {
   }
 
   #firstSlot(high: number, low: number): number {
+    // SECURITY: who knows which addresses share a set could push his own out of it. The first worker that needs it chooses, under the lock.
+    if (this.#seed[0] === 0) this.#seed[0] = randomInt(1, 2 ** 31);
     let hash = this.#seed[0]!;
     for (const part of [high, low]) {
       hash = Math.imul(hash ^ part, 0x9e37_79b1);

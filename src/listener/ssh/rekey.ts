@@ -2,6 +2,7 @@
 
 import { LimitError } from '../../errors.ts';
 import type { Limits } from '../../limits.ts';
+import { monotonicMs } from '../../shared.ts';
 
 type RekeyLimits = Pick<Limits, 'sshRekeyBytes' | 'sshRekeyMs' | 'sshPeerRekeyBytes' | 'sshPeerRekeyMs'>;
 
@@ -14,7 +15,7 @@ export class RekeyPolicy {
   #peerStartedMs: number | null = null;
 
   /** @param now a clock in milliseconds. */
-  constructor(limits: RekeyLimits, now: () => number = () => performance.now()) {
+  constructor(limits: RekeyLimits, now: () => number = monotonicMs) {
     this.#limits = limits;
     this.#now = now;
     this.#changedMs = now();

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import type { DaemonState } from '../../../src/observe/daemon-state.ts';
-import { STATUS_PAGE_POLICY, statusPage } from '../../../src/observe/status-page.ts';
+import { statusPage, statusPagePolicy } from '../../../src/observe/status-page.ts';
 import { countText, durationText, sizeText } from '../../../src/observe/units.ts';
 import { LIVE, stateWith } from './state-fixture.ts';
 
@@ -49,7 +49,7 @@ describe('the status page', () => {
     expect(page).not.toMatch(/<script|\son\w+=|\sstyle=|https?:|url\(|@import|\ssrc=/);
     const style = /<style>([\s\S]*)<\/style>/.exec(page)![1]!;
     const hash = createHash('sha256').update(style).digest('base64');
-    expect(STATUS_PAGE_POLICY).toContain(`default-src 'none'; style-src 'sha256-${hash}';`);
+    expect(statusPagePolicy()).toContain(`default-src 'none'; style-src 'sha256-${hash}';`);
   });
 
   it('says what it cannot foresee, and when nobody is there', () => {
