@@ -5,7 +5,7 @@ import type { Limits } from '../limits.ts';
 import { cutAtNul } from './merge-file.ts';
 import { NameTarget } from './name-pattern.ts';
 import { CVS_LIST_RULE, parseModernRule, parseOldRule, type RuleText } from './rule.ts';
-import { type DirMerge, type ListedRule, RuleListBuilder } from './rule-list.ts';
+import { type DirMerge, type ListedRule, type NameRule, prepareRule, RuleListBuilder } from './rule-list.ts';
 import { DirectoryScope } from './scope.ts';
 import type { FilterScope, MergeReader, SessionFilter } from './types.ts';
 import { StepMeter } from './wildmatch.ts';
@@ -22,6 +22,12 @@ export interface ClientFilterOptions {
   readonly cvsLetter: boolean;
 }
 
+/** A rule as it came, and prepared: the list is put together all at once, and its patterns may take a tenth of a second by then. */
+interface Received {
+  readonly rule: RuleText;
+  readonly prepared: NameRule | null;
+}
+
 interface Assembled {
   readonly rules: readonly ListedRule[];
   readonly merges: readonly DirMerge[];
@@ -33,8 +39,8 @@ export class ClientFilterList implements SessionFilter {
   readonly #options: ClientFilterOptions;
   readonly #meter: StepMeter;
   /** Rules given as options stand before the received ones. */
-  #optionRules: RuleText[] = [];
-  #records: RuleText[] = [];
+  #optionRules: Received[] = [];
+  #records: Received[] = [];
   #bytes = 0;
   #finished = false;
   #isEmpty = false;
@@ -72,7 +78,8 @@ export class ClientFilterList implements SessionFilter {
   /** Ends the list: the letter `C` puts its rules after all others (7.8). */
   finish(): void {
     if (this.#options.cvsLetter && !this.#finished) {
-      this.#records.push(parseModernRule(Buffer.from(':C')), CVS_LIST_RULE);
+      for (const rule of [parseModernRule(Buffer.from(':C')), CVS_LIST_RULE])
+        this.#records.push({ rule, prepared: null });
     }
     this.#isEmpty = this.#optionRules.length === 0 && this.#records.length === 0;
     this.#finished = true;
@@ -94,7 +101,7 @@ export class ClientFilterList implements SessionFilter {
     return new DirectoryScope({ limits, basePath, readMerge, rules, ruleCount, target, meter: this.#meter }, merges);
   }
 
-  #collect(record: Buffer, rules: RuleText[], parse: (line: Buffer) => RuleText): void {
+  #collect(record: Buffer, rules: Received[], parse: (line: Buffer) => RuleText): void {
     if (this.#finished) throw new Bug('a filter rule after the end of its list');
     const { limits } = this.#options;
     if (record.length > limits.filterRecordBytes)
@@ -107,7 +114,7 @@ export class ClientFilterList implements SessionFilter {
     if (rule.pattern.length > limits.filterPatternBytes) {
       throw new LimitError('filterPatternBytes', 'a filter pattern is too long');
     }
-    rules.push(rule);
+    rules.push({ rule, prepared: prepareRule(rule) });
     if (this.#records.length + this.#optionRules.length > limits.filterRules) {
       throw new LimitError('filterRules', 'too many filter rules');
     }
@@ -118,7 +125,7 @@ export class ClientFilterList implements SessionFilter {
     const merges: DirMerge[] = [];
     const context = { limits, room: limits.filterRules, readMerge, mergeBase: NOTHING, directory: null, merges };
     const builder = new RuleListBuilder(context);
-    for (const rule of [...this.#optionRules, ...this.#records]) builder.add(rule);
+    for (const { rule, prepared } of [...this.#optionRules, ...this.#records]) builder.add(rule, prepared);
     this.#optionRules = [];
     this.#records = [];
     return { rules: builder.rules, merges, ruleCount: builder.count };

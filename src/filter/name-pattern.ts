@@ -122,7 +122,7 @@ export class NamePattern {
 
 function countSlashes(bytes: Buffer): number {
   let count = 0;
-  for (const byte of bytes) if (byte === SLASH) count++;
+  for (let at = bytes.indexOf(SLASH); at >= 0; at = bytes.indexOf(SLASH, at + 1)) count++;
   return count;
 }
 

@@ -99,6 +99,12 @@ const WIRE_FORMAT: MergeFormat = {
   sided: false,
 };
 
+/** A rule that the peer sent, prepared for matching as far as that can be; null when it stands for other rules or for none. */
+export function prepareRule(rule: RuleText): NameRule | null {
+  const isName = (rule.action === 'hide' || rule.action === 'show') && !rule.cvs && rule.pattern.length > 0;
+  return isName && !isReceiverOnly(rule) ? new NameRule(new NamePattern(rule.pattern, rule.absolute), rule) : null;
+}
+
 /** Collects the rules of one list in order. */
 export class RuleListBuilder {
   #rules: ListedRule[] = [];
@@ -122,10 +128,16 @@ export class RuleListBuilder {
 
   /**
    * Adds one rule that the peer sent.
+   * @param prepared what prepareRule made of it.
    * @throws LimitError and UsageError, as `addContent`.
    */
-  add(rule: RuleText): void {
-    this.#add(rule, WIRE_FORMAT, FROM_PEER, 0);
+  add(rule: RuleText, prepared: NameRule | null): void {
+    if (prepared === null) {
+      this.#add(rule, WIRE_FORMAT, FROM_PEER, 0);
+      return;
+    }
+    this.#countRules(1);
+    this.#rules.push(prepared);
   }
 
   /**
@@ -150,7 +162,7 @@ export class RuleListBuilder {
   }
 
   #add(rule: RuleText, format: MergeFormat, origin: RuleOrigin, depth: number): void {
-    if (++this.count > this.#context.room) throw new LimitError('filterRules', 'too many filter rules');
+    this.#countRules(1);
     if (rule.action === 'clear') {
       this.#clear();
       return;
@@ -165,6 +177,11 @@ export class RuleListBuilder {
     else if (rule.action === 'merge') this.#addFile(rule, format, origin, depth);
     else if (rule.cvs) this.#pushCvs(rule, format);
     else this.#pushName(rule, format);
+  }
+
+  #countRules(count: number): void {
+    this.count += count;
+    if (this.count > this.#context.room) throw new LimitError('filterRules', 'too many filter rules');
   }
 
   #clear(): void {
@@ -188,8 +205,7 @@ export class RuleListBuilder {
   }
 
   #pushCvs(rule: RuleText, format: MergeFormat): void {
-    this.count += CVS_PATTERNS.length;
-    if (this.count > this.#context.room) throw new LimitError('filterRules', 'too many filter rules');
+    this.#countRules(CVS_PATTERNS.length);
     for (const pattern of CVS_PATTERNS) this.#pushName({ ...rule, pattern }, format);
   }
 

@@ -75,8 +75,8 @@ export class Wildmatch {
   /** Never throws: a malformed set or a trailing backslash makes a pattern that matches nothing, as in rsync. */
   constructor(pattern: Buffer) {
     const compiled = compile(pattern);
-    this.#ops = Uint16Array.from(compiled?.ops ?? []);
-    this.#sets = Uint32Array.from(compiled?.sets ?? []);
+    this.#ops = compiled?.ops ?? NO_OPS;
+    this.#sets = compiled?.sets ?? NO_SETS;
     this.#patternBytes = pattern.length;
     const last = this.#ops.at(-1) ?? OP_ANY;
     this.#lastByte = last < OP_ANY ? last : -1;
@@ -148,35 +148,44 @@ export class Wildmatch {
 }
 
 interface Compiled {
-  readonly ops: number[];
+  readonly ops: Uint16Array;
   /** SET_WORDS words for each set. */
-  readonly sets: number[];
+  readonly sets: Uint32Array;
 }
+
+const NO_OPS = new Uint16Array(0);
+const NO_SETS = new Uint32Array(0);
+
+/** Where patterns are compiled: ten thousand of them would leave as many arrays that have grown for the collector. */
+let scratch = new Uint16Array(256);
 
 /** Operations of a pattern; null when it can match nothing. */
 function compile(pattern: Buffer): Compiled | null {
-  const ops: number[] = [];
+  // No pattern has more operations than bytes.
+  if (scratch.length < pattern.length) scratch = new Uint16Array(2 * pattern.length);
+  const ops = scratch;
   const sets: number[] = [];
+  let count = 0;
   let at = 0;
   while (at < pattern.length) {
     const byte = pattern[at++]!;
     if (byte === BACKSLASH) {
       if (at === pattern.length) return null;
-      ops.push(pattern[at++]!);
+      ops[count++] = pattern[at++]!;
     } else if (byte === STAR) {
       const first = at;
       while (pattern[at] === STAR) at++;
-      ops.push(at === first ? OP_STAR : OP_DOUBLE_STAR);
+      ops[count++] = at === first ? OP_STAR : OP_DOUBLE_STAR;
     } else if (byte === BRACKET) {
       const next = writeSet(pattern, at, sets);
       if (next === MalformedSet) return null;
-      ops.push(OP_SET + sets.length / SET_WORDS - 1);
+      ops[count++] = OP_SET + sets.length / SET_WORDS - 1;
       at = next;
     } else {
-      ops.push(byte === QUESTION ? OP_ANY : byte);
+      ops[count++] = byte === QUESTION ? OP_ANY : byte;
     }
   }
-  return { ops, sets };
+  return { ops: ops.slice(0, count), sets: sets.length === 0 ? NO_SETS : new Uint32Array(sets) };
 }
 
 /** A wildcard component of a path argument (1-session.md 3.3 step 4). */
