@@ -157,13 +157,12 @@ const NO_OPS = new Uint16Array(0);
 const NO_SETS = new Uint32Array(0);
 
 /** Where patterns are compiled: ten thousand of them would leave as many arrays that have grown for the collector. */
-let scratch = new Uint16Array(256);
+const SCRATCH = new Uint16Array(8192);
 
 /** Operations of a pattern; null when it can match nothing. */
 function compile(pattern: Buffer): Compiled | null {
   // No pattern has more operations than bytes.
-  if (scratch.length < pattern.length) scratch = new Uint16Array(2 * pattern.length);
-  const ops = scratch;
+  const ops = pattern.length <= SCRATCH.length ? SCRATCH : new Uint16Array(pattern.length);
   const sets: number[] = [];
   let count = 0;
   let at = 0;

@@ -167,7 +167,7 @@ class Ticket implements AdmissionTicket {
   readonly #table: ConnectionTable;
   readonly #turns: ReaderTurns;
   readonly #mayWait: TicketParts['mayWait'];
-  #stage: 'handshake' | 'served' | 'released' = 'handshake';
+  #stage: 'handshake' | 'served' | 'left' | 'released' = 'handshake';
   #chosen: (ModulePlaces & { readonly name: string }) | null = null;
   /** As they were when we looked last. */
   #moves = 0;
@@ -221,6 +221,12 @@ class Ticket implements AdmissionTicket {
 
   readInTurn<T>(read: () => Promise<T>): Promise<T> {
     return this.#turns.run(this.#row, read);
+  }
+
+  leave(): void {
+    if (this.#stage === 'left' || this.#stage === 'released') return;
+    this.#stage = 'left';
+    this.#table.leave(this.#row);
   }
 
   release(): void {

@@ -115,6 +115,15 @@ export class ConnectionTable {
     });
   }
 
+  /** Nothing is left of its session but the end of the connection, which counts as such and holds no place of others. */
+  leave(row: number): void {
+    this.#lock.run(() => {
+      const { stage } = this.#columns;
+      if (stage[row]! >= STAGE.IN_MODULE) this.moved.tell();
+      stage[row] = STAGE.SERVED;
+    });
+  }
+
   /**
    * The handshake is over, and the connection gets its place in a module, unless it has it from the queue.
    * @returns false when `max` others, 0 for any number, have one already.

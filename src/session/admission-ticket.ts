@@ -52,6 +52,11 @@ export interface AdmissionTicket {
    * be over when the ticket is released.
    */
   readInTurn<T>(read: () => Promise<T>): Promise<T>;
+  /**
+   * The session is over, and only the last bytes of both sides are on their way: gives back its place in the module, in the queue and
+   * among the handshakes. Further calls do nothing.
+   */
+  leave(): void;
   /** Gives everything back. Further calls do nothing. */
   release(): void;
 }

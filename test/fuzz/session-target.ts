@@ -57,7 +57,7 @@ export async function sessionPlayer(dir: string): Promise<PlaySession> {
       },
     };
     const ticket: AdmissionTicket = {
-      ...{ client: '', argumentsComplete: () => true, enterModule: () => true, release: () => {} },
+      ...{ client: '', argumentsComplete: () => true, enterModule: () => true, leave: () => {}, release: () => {} },
       ...{ queueUp: () => null, queueMoved: async () => {}, leaveQueue: () => {} },
       readInTurn: (read) => read(),
     };

@@ -189,6 +189,15 @@ describe.skipIf(!hasRoot())('immunity before the transfer', { timeout: 30_000 },
     for (const peer of stalled) expect((await stage.sessionEnd(peer)).outcome).toBe('peer-gone');
   });
 
+  it('CVE-2026-70464: a client that stays after its error holds no place of a module', async () => {
+    const refused = await stage.connect('127.0.0.1', false);
+    refused.send(enter('single'), pullArguments([], 31, ['single/']), data(31, Buffer.alloc(4, 0xff)));
+    await refused.ended();
+    expect((await stage.rsync(['URL/single/file', 'got'])).exitCode).toBe(0);
+    refused.close();
+    expect((await stage.sessionEnd(refused)).outcome).toBe('limit:filterRecordBytes');
+  });
+
   it('CVE-2026-70464: a client that finds the last place taken behind OK is told so and exits with 5', async () => {
     const [early, late] = [await stage.connect(), await stage.connect()];
     for (const peer of [early, late]) {

@@ -179,6 +179,19 @@ describe('modules', () => {
     expect(caps.connectionsIn('pub')).toBe(0);
   });
 
+  it('are not held by who only stays for the end of its connection, and no handshake either', () => {
+    const caps = admission({});
+    const [stalled, served] = [ticket(caps), ticket(caps)];
+    expect(enter(served, 'pub', 1)).toBe(true);
+    stalled.leave();
+    served.leave();
+    expect([caps.connections, caps.handshakes, caps.connectionsIn('pub')]).toEqual([2, 0, 0]);
+    expect(enter(ticket(caps), 'pub', 1)).toBe(true);
+    stalled.release();
+    served.release();
+    expect(caps.connections).toBe(1);
+  });
+
   it('cannot be entered twice by one ticket', () => {
     const caps = admission({});
     const first = ticket(caps);
