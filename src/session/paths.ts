@@ -33,10 +33,9 @@ export interface SourcePath {
 export function preparePaths(args: readonly Buffer[], context: PathContext): SourcePath[] {
   const { module, relative } = context;
   if (module === null) return orRoot(args.map((arg) => ({ text: cleanShellPath(arg, relative) })));
+  const separator = context.secludedArgs ? null : Buffer.concat([Buffer.from(' '), module, SLASH_BYTES]);
   return orRoot(
-    args
-      .flatMap((arg) => splitArgument(arg, module, context.secludedArgs))
-      .map((arg) => ({ text: cleanPath(arg, relative) })),
+    args.flatMap((arg) => splitArgument(arg, module, separator)).map((arg) => ({ text: cleanPath(arg, relative) })),
   );
 }
 
@@ -44,10 +43,9 @@ function orRoot(paths: SourcePath[]): SourcePath[] {
   return paths.length > 0 ? paths : [{ text: Buffer.alloc(0) }];
 }
 
-/** Clients up to 3.0 join several sources as `mod/a mod/b`; the first may be the bare `mod`. */
-function splitArgument(arg: Buffer, module: Buffer, secludedArgs: boolean): Buffer[] {
-  if (secludedArgs) return [stripModule(arg, module)];
-  const separator = Buffer.concat([Buffer.from(' '), module, SLASH_BYTES]);
+/** Clients up to 3.0 join several sources as `mod/a mod/b`; the first may be the bare `mod`. @param separator null with -s. */
+function splitArgument(arg: Buffer, module: Buffer, separator: Buffer | null): Buffer[] {
+  if (separator === null) return [stripModule(arg, module)];
   const pieces: Buffer[] = [];
   let start = 0;
   for (let at = arg.indexOf(separator); at >= 0; at = arg.indexOf(separator, start)) {
@@ -69,6 +67,7 @@ function stripModule(arg: Buffer, module: Buffer): Buffer {
  * @param keepMarker whether `./` in front and the first `/./` mean something (--relative).
  */
 export function cleanPath(path: Buffer, keepMarker = true): Buffer {
+  if (isClean(path)) return path[0] === SLASH ? path.subarray(1) : path;
   const { base, active, hasLeadingDot, asksForContents } = readComponents(path, keepMarker, (components) => {
     // SECURITY: `..` is resolved on the text alone, so no later step sees one (CVE-2004-0426, CVE-2004-0792).
     components.pop();
@@ -76,6 +75,17 @@ export function cleanPath(path: Buffer, keepMarker = true): Buffer {
   if (active !== null) return Buffer.concat([joinAll(base), Buffer.from('/./'), joinAll(active, asksForContents)]);
   const isMarked = hasLeadingDot && base.length > 0;
   return Buffer.concat([Buffer.from(isMarked ? './' : ''), joinAll(base, asksForContents)]);
+}
+
+/** Whether nothing but a leading slash would change: no component is empty or begins with a dot. Almost every path is so. */
+function isClean(path: Buffer): boolean {
+  for (let start = path[0] === SLASH ? 1 : 0; start < path.length; ) {
+    if (path[start] === SLASH || path[start] === DOT_BYTE) return false;
+    const end = path.indexOf(SLASH, start);
+    if (end < 0) return true;
+    start = end + 1;
+  }
+  return true;
 }
 
 /** A path that a shell server was given: `..` and a leading slash keep their meaning for the caller. */

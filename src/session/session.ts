@@ -170,6 +170,7 @@ class Session implements LiveSession, Sheddable {
       const { argumentsMs, filterMs, filterIdleMs } = limits;
       this.#watchdog.enter({ name: 'the arguments', totalMs: argumentsMs, totalLimit: 'argumentsMs', idleMs: 0 });
       const options = await receiveOptions(this.#reader, protocol, module, limits);
+      if (this.#slice.expired) await this.#slice.yield();
       const hasPlace = this.#ticket.argumentsComplete();
       this.#stage = 'preamble';
       this.#watchdog.enter({

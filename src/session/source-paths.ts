@@ -31,13 +31,15 @@ const MARKER = Buffer.from('/./');
  * @throws LimitError when wildcards meet or match too much; UsageError for `..` under --relative over a remote shell.
  */
 export async function sourcePaths(context: ListContext, style: PathStyle): Promise<Buffer[]> {
-  const { options, module, limits } = context;
+  const { options, module, limits, slice } = context;
   const { relative, secludedArgs } = options;
   switch (style.kind) {
     case 'system':
       return systemPaths(context, style.workingDirectory);
     case 'module': {
       const prepared = preparePaths(options.paths, { module: Buffer.from(module.name), relative, secludedArgs });
+      // SECURITY: to clean a thousand paths takes as long as a slice.
+      if (slice.expired) await slice.yield();
       return texts(await expandGlobs(prepared, globDeps(context), limits));
     }
     case 'confined': {
