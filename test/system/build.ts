@@ -17,6 +17,8 @@ const TOOLS: Readonly<Record<string, string>> = {
   mmdebstrap: 'mmdebstrap',
   mksquashfs: 'squashfs-tools',
   dockerd: 'docker.io',
+  podman: 'podman',
+  catatonit: 'catatonit',
   rsync: 'rsync',
 };
 

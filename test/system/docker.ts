@@ -76,8 +76,8 @@ export async function startDocker(): Promise<DockerHost> {
   };
 }
 
-/** What dockerd leaves mounted: the file that stands for its network name space. Deepest first. */
-function mountsBelow(dir: string): string[] {
+/** What a daemon or podman leaves mounted below its directory: storage, a file that stands for a network name space. Deepest first. */
+export function mountsBelow(dir: string): string[] {
   const points = readFileSync('/proc/self/mountinfo', 'utf8')
     .split('\n')
     .map((line) => line.split(' ')[4] ?? '');
