@@ -68,7 +68,7 @@ async function probeNetwork() {
   });
   report('connect out', tcp);
   const listening = await new Promise((resolve) => {
-    const server = net.createServer().listen(0, '127.0.0.1', () => resolve('ALLOWED'));
+    const server = net.createServer().listen(0, '127.0.0.1', () => server.close(() => resolve('ALLOWED')));
     server.on('error', (error) => resolve(error.code));
   });
   report('listen on a new port', listening);
@@ -76,7 +76,7 @@ async function probeNetwork() {
     try {
       const socket = dgram.createSocket('udp4');
       socket.on('error', (error) => resolve(error.code));
-      socket.bind(0, '127.0.0.1', () => resolve('ALLOWED'));
+      socket.bind(0, '127.0.0.1', () => socket.close(() => resolve('ALLOWED')));
     } catch (thrown) {
       resolve(thrown.code);
     }
@@ -93,17 +93,18 @@ async function probeKernel() {
     __errno_location: { arguments: [], return: 'pointer' },
   });
   const errno = functions.__errno_location();
-  const call = (name, ...args) => {
-    attempt(name === 'socket' ? 'open a socket by hand' : name, () => {
+  const call = (title, name, ...args) => {
+    attempt(title, () => {
       const result = Number(functions[name](...args.map(BigInt)));
       return (result | 0) < 0 ? `errno ${getInt32(errno)}` : 'ALLOWED';
     });
   };
-  call('mount', 0, 0, 0, 0, 0);
-  call('ptrace', 16, Number(PROBE_VICTIM), 0, 0);
-  call('unshare', 0x10000000);
-  call('socket', 2, 1, 0);
-  call('chroot', 0);
+  call('mount', 'mount', 0, 0, 0, 0, 0);
+  call('ptrace', 'ptrace', 16, Number(PROBE_VICTIM), 0, 0);
+  call('unshare', 'unshare', 0x10000000);
+  call('open a socket by hand', 'socket', 2, 1, 0);
+  call('open a raw socket', 'socket', 2, 3, 1);
+  call('chroot', 'chroot', 0);
 }
 
 if (GOKR_RSYNCD_STAGE !== undefined || PROBE_FIRST_STAGE !== undefined) {

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 export const HOSTILE_PROBE = join(import.meta.dirname, 'hostile-probe.mjs');
 
 /** Attempts that every build of the probe makes. */
-export const PROBE_ATTEMPTS = 25;
+export const PROBE_ATTEMPTS = 26;
 
 /** Errors that say no, or that there is nothing; anything else would be an accident of the probe. */
 const DENIED = /^(EPERM|EACCES|EROFS|ENOENT|ENOSYS|ESRCH|EAFNOSUPPORT|errno (?:1|97)|nothing)$/;

@@ -17,6 +17,7 @@ const TOOLS: Readonly<Record<string, string>> = {
   mmdebstrap: 'mmdebstrap',
   mksquashfs: 'squashfs-tools',
   dockerd: 'docker.io',
+  'docker-compose': 'docker-compose',
   podman: 'podman',
   catatonit: 'catatonit',
   rsync: 'rsync',

@@ -1,6 +1,6 @@
 /** The image as the Dockerfile builds it, under a Docker that really runs. */
 
-import { chmodSync, cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -24,8 +24,7 @@ const HARDENED = [
 ];
 const PLAIN = ['--read-only'];
 
-/** Errors that say no; anything else would be an accident of the probe. */
-const DENIED = /^(EPERM|EACCES|EROFS|ENOENT|denied)$/;
+const README = readFileSync(join(PROJECT, 'README.md'), 'utf8');
 
 const scratch = scratchDir('docker-test', '/var/tmp');
 const tree = join(scratch, 'pub');
@@ -66,6 +65,15 @@ async function log(id: string): Promise<LogLine[]> {
   return lines.map((line) => JSON.parse(line) as LogLine);
 }
 
+/** Waits for the daemon's own word: the image's health check comes only after half a minute. */
+async function listening(id: string): Promise<void> {
+  for (let attempt = 0; attempt < 300; attempt++) {
+    if ((await log(id)).some(({ msg }) => msg === 'listening')) return;
+    await sleep(200);
+  }
+  throw new Error('does not listen');
+}
+
 /** Starts a container that serves the tree. @returns its id and a URL of the module. */
 async function start(
   flags: readonly string[],
@@ -75,8 +83,18 @@ async function start(
   const publish = ['--publish', '127.0.0.1::8730'];
   const volume = more.includes(`${tree}:/modules/pub`) ? [] : ['--volume', `${tree}:/modules/pub:ro`];
   const id = await docker.output('run', '--detach', ...flags, ...publish, ...volume, ...more, image, ...args);
-  const address = (await docker.output('port', id, '8730')).split('\n')[0]!;
-  return { id, url: `rsync://${address}/pub/` };
+  return { id, url: await urlOf(id) };
+}
+
+async function urlOf(id: string): Promise<string> {
+  return `rsync://${(await docker.output('port', id, '8730')).split('\n')[0]!}/pub/`;
+}
+
+/** A real client copies the tree from a container. */
+async function pullsTree(id: string, options: readonly string[] = ['-a']): Promise<void> {
+  const copy = join(scratch, `copy-${id}`);
+  await mustRun('rsync', [...options, await urlOf(id), copy]);
+  await mustRun('diff', ['-r', tree, copy]);
 }
 
 /** Asks until the container's state is `wanted`; its own log says why when it never is. */
@@ -100,12 +118,9 @@ describe.each([
   ['--read-only alone', PLAIN],
 ])('a container with %s', (_title, flags) => {
   it('becomes healthy, and a real client pulls a tree', async () => {
-    const { id, url } = await start(flags, OFTEN);
+    const { id } = await start(flags, OFTEN);
     await state(id, ...HEALTHY);
-    const copy = join(scratch, `copy-${id}`);
-    for (const options of [['-a'], ['-az', '--ignore-times'], ['-aHc']])
-      await mustRun('rsync', [...options, url, copy]);
-    await mustRun('diff', ['-r', tree, copy]);
+    for (const options of [['-a'], ['-az', '--ignore-times'], ['-aHc']]) await pullsTree(id, options);
   });
 
   it('runs as uid and gid 65534 without a capability', async () => {
@@ -129,30 +144,47 @@ describe.each([
 
 describe('a container with all locks on', () => {
   it('holds every guarantee, Landlock among them', async () => {
-    const { id, url } = await start(HARDENED, OFTEN, { args: STRICT });
+    const { id } = await start(HARDENED, OFTEN, { args: STRICT });
     await state(id, ...HEALTHY);
-    await mustRun('rsync', ['-a', url, join(scratch, `strict-${id}`)]);
+    await pullsTree(id);
     const rows = (await log(id)).filter(({ guarantee }) => guarantee !== undefined);
     expect(rows.filter(({ msg }) => msg !== 'sandbox: holds')).toEqual([]);
     expect(rows.map(({ guarantee }) => guarantee)).toEqual(expect.arrayContaining(['landlock', 'no sockets']));
   });
 
-  it('gives a hostile program in the place of the daemon nothing: each attempt is denied', async () => {
-    const config = join(scratch, 'probed.toml');
-    // FFI stays for a module with extended attributes: the probe needs it.
-    writeFileSync(config, 'workers = 1\n[[module]]\nname = "own"\npath = "/modules/pub"\nxattrs = true\n');
-    cpSync(HOSTILE_PROBE, join(tree, 'probe.mjs'));
-    const probe = { MODULE: '/modules/pub', PORT: '9', VICTIM: '999' };
-    const env = Object.entries(probe).flatMap(([name, value]) => ['--env', `PROBE_${name}=${value}`]);
-    const load = ['--env', 'NODE_OPTIONS=--import=/modules/pub/probe.mjs'];
-    const volume = ['--volume', `${config}:/etc/gokr-rsyncd.toml:ro`];
-    const { id } = await start(HARDENED, [...OFTEN, ...env, ...load, ...volume]);
-    await state(id, ...HEALTHY);
-    rmSync(join(tree, 'probe.mjs'));
-    const { stderr } = await docker.run('logs', id);
-    const seen = probeOutcomes(stderr.toString());
-    expect(notDenied(seen)).toEqual([]);
-    expect(seen.size).toBeGreaterThanOrEqual(PROBE_ATTEMPTS);
+  describe('and a hostile program', () => {
+    const attackers = join(tree, 'probe.mjs');
+    beforeAll(() => cpSync(HOSTILE_PROBE, attackers));
+    afterAll(() => rmSync(attackers));
+    const flags = (variables: Readonly<Record<string, string>>): string[] =>
+      Object.entries(variables).flatMap(([name, value]) => ['--env', `${name}=${value}`]);
+    const denied = (output: Buffer, allowed: readonly string[] = []): void => {
+      const seen = probeOutcomes(output.toString());
+      expect(notDenied(seen, allowed)).toEqual([]);
+      expect(seen.size).toBeGreaterThanOrEqual(PROBE_ATTEMPTS);
+    };
+
+    it('in the place of the daemon: each attempt is denied', async () => {
+      const config = join(scratch, 'probed.toml');
+      // FFI stays for a module with extended attributes: the probe needs it.
+      writeFileSync(config, 'workers = 1\n[[module]]\nname = "own"\npath = "/modules/pub"\nxattrs = true\n');
+      const variables = { PROBE_MODULE: '/modules/pub', PROBE_PORT: '9', PROBE_VICTIM: '999' };
+      const env = flags({ ...variables, NODE_OPTIONS: '--import=/modules/pub/probe.mjs' });
+      const { id } = await start(HARDENED, [...OFTEN, ...env, '--volume', `${config}:/etc/gokr-rsyncd.toml:ro`]);
+      await state(id, ...HEALTHY);
+      denied((await docker.run('logs', id)).stderr);
+    });
+
+    it('beside the daemon: sees it and reaches the network as it does, and can do nothing to either', async () => {
+      const { id } = await start(HARDENED, OFTEN);
+      await state(id, ...HEALTHY);
+      const variables = { PROBE_MODULE: '/modules/pub', PROBE_PORT: '9', PROBE_VICTIM: '1', PROBE_FIRST_STAGE: '1' };
+      const { stderr } = await docker.run('exec', ...flags(variables), id, '/bin/node', '/modules/pub/probe.mjs');
+      const sees = ['list /', 'list other processes', 'look into another process'];
+      const speaks = ['connect out', 'listen on a new port', 'send a datagram', 'open a socket by hand'];
+      denied(stderr, [...sees, ...speaks]);
+      await state(id, '{{.State.Running}}', 'true');
+    });
   });
 });
 
@@ -161,9 +193,9 @@ describe('a volume that the container may write', () => {
   afterAll(() => chmodSync(tree, 0o755));
 
   it('is served where Landlock keeps the daemon from writing', async () => {
-    const { id, url } = await start(HARDENED, [...OFTEN, '--volume', `${tree}:/modules/pub`]);
+    const { id } = await start(HARDENED, [...OFTEN, '--volume', `${tree}:/modules/pub`]);
     await state(id, ...HEALTHY);
-    await mustRun('rsync', ['-a', url, join(scratch, `writable-${id}`)]);
+    await pullsTree(id);
     expect(await log(id)).toContainEqual(
       expect.objectContaining({ guarantee: 'modules read-only', msg: 'sandbox: holds' }),
     );
@@ -201,26 +233,57 @@ describe('the OCI archive', () => {
     for (const key of ['User', 'ExposedPorts', 'Entrypoint', 'Cmd', 'StopSignal', 'Labels', 'Healthcheck']) {
       expect(loaded[key], key).toEqual(built[key]);
     }
-    const { id, url } = await start(HARDENED, OFTEN, { image: name });
+    const { id } = await start(HARDENED, OFTEN, { image: name });
     await state(id, ...HEALTHY);
-    const copy = join(scratch, 'copy-oci');
-    await mustRun('rsync', ['-a', url, copy]);
-    await mustRun('diff', ['-r', tree, copy]);
+    await pullsTree(id);
   });
 });
 
-describe('a hostile program in the place of the daemon', () => {
-  it('is denied everything with all locks on', async () => {
-    const { id } = await start(HARDENED, OFTEN);
+/** A command of the README with this test's directory, and a port that the machine chooses. */
+function readmeCommand(program: string): string[] {
+  const line = new RegExp(`^# (${program} .*)$`, 'm').exec(README)![1]!;
+  return line.replace('-p 873:', '-p 127.0.0.1::').replace('/srv/pub', tree).split(' ').slice(1);
+}
+
+describe("the README's command", () => {
+  it('serves the directory that it names, and logs what the README shows', async () => {
+    const [run, ...args] = readmeCommand('docker run');
+    const id = await docker.output(run!, '--detach', ...OFTEN, ...args);
     await state(id, ...HEALTHY);
-    const probe = await readFile(join(import.meta.dirname, 'probe.ts'), 'utf8');
-    const node = ['/bin/node', '--input-type=module-typescript', '--disable-warning=ExperimentalWarning', '-'];
-    const { processes, ...outcomes } = JSON.parse(await docker.pipe(probe, 'exec', '--interactive', id, ...node));
-    const allowed = Object.entries(outcomes).filter(([, outcome]) => !DENIED.test(String(outcome)));
-    expect(Object.keys(outcomes).length).toBeGreaterThanOrEqual(14);
-    expect(allowed).toEqual([]);
-    // The daemon, the probe and perhaps a health check.
-    expect(processes).toBeLessThanOrEqual(3);
-    await state(id, '{{.State.Running}}', 'true');
+    await pullsTree(id);
+    const said = ({ msg, guarantee, listener }: LogLine): string => JSON.stringify({ msg, guarantee, listener });
+    const shown = README.slice(README.indexOf('# docker run'))
+      .split('```')[0]!
+      .match(/^\{.*\}$/gm)!;
+    expect(shown.length).toBeGreaterThanOrEqual(3);
+    const logged = (await log(id)).map(said);
+    expect(shown.map((line) => said(JSON.parse(line))).filter((line) => !logged.includes(line))).toEqual([]);
   });
 });
+
+describe('compose.yaml', () => {
+  afterAll(() => compose('down'));
+
+  it('starts a service that serves the directory that it names, and ends within its grace', async () => {
+    await compose('up', '--detach', '--no-build');
+    const id = await compose('ps', '--quiet');
+    await listening(id);
+    await pullsTree(id);
+    await compose('stop');
+    await state(id, '{{.State.Status}} {{.State.ExitCode}}', 'exited 0');
+  });
+
+  const compose = (...args: string[]): Promise<string> => docker.compose(composeFile(), join(PROJECT, 'deploy'), args);
+});
+
+/** The shipped file with this test's directory, a port that the machine chooses, and no more open files than this machine allows. */
+function composeFile(): string {
+  const hard = Number(/^Max open files +\d+ +(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))![1]);
+  const text = readFileSync(join(PROJECT, 'deploy/compose.yaml'), 'utf8')
+    .replace('"873:8730"', '"127.0.0.1::8730"')
+    .replace('source: /srv/pub', `source: ${tree}`)
+    .replace('nofile: 65536', `nofile: ${Math.min(65_536, hard)}`);
+  const file = join(scratch, 'compose.yaml');
+  writeFileSync(file, text);
+  return file;
+}

@@ -27,8 +27,8 @@ export interface DockerHost {
   run(...args: string[]): Promise<RunResult>;
   /** Standard output of a command that must succeed, without the last line feed. */
   output(...args: string[]): Promise<string>;
-  /** As `output`, with standard input. */
-  pipe(input: string, ...args: string[]): Promise<string>;
+  /** Standard output of docker-compose, which must succeed, without the last line feed. @param directory what the file's paths are relative to. */
+  compose(file: string, directory: string, args: readonly string[]): Promise<string>;
   /** Removes all containers and ends the daemon. */
   stop(): Promise<void>;
 }
@@ -43,17 +43,13 @@ export async function startDocker(): Promise<DockerHost> {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   for (const stream of [daemon.stdout, daemon.stderr]) stream.pipe(createWriteStream(log, { flags: 'a' }));
-  const docker = (args: readonly string[], input?: string): Promise<RunResult> =>
-    run(CLIENT, ['--host', socket, ...args], {
-      deadlineMs: 600_000,
-      // The builder that needs no plugin.
-      env: { DOCKER_BUILDKIT: '0', HOME: dir },
-      ...(input === undefined ? {} : { input: Buffer.from(input) }),
-    });
-  const output = async (args: readonly string[], input?: string): Promise<string> => {
-    const { exitCode, stdout, stderr } = await docker(args, input);
+  // The builder that needs no plugin.
+  const options = { deadlineMs: 600_000, env: { DOCKER_BUILDKIT: '0', HOME: dir, DOCKER_HOST: socket } };
+  const docker = (args: readonly string[]): Promise<RunResult> => run(CLIENT, args, options);
+  const output = async (program: string, args: readonly string[], cwd = dir): Promise<string> => {
+    const { exitCode, stdout, stderr } = await run(program, args, { ...options, cwd });
     if (exitCode === 0) return stdout.toString().trimEnd();
-    throw new Error(`docker ${args.join(' ')} ended with ${exitCode}: ${stdout}${stderr}`);
+    throw new Error(`${program} ${args.join(' ')} ended with ${exitCode}: ${stdout}${stderr}`);
   };
   const stop = async (): Promise<void> => {
     const ids = (await docker(['ps', '--all', '--quiet'])).stdout.toString().split('\n').filter(Boolean);
@@ -63,15 +59,16 @@ export async function startDocker(): Promise<DockerHost> {
   };
   try {
     await answers(daemon, log, () => docker(['info']));
-    await output(['import', await baseTar(), BASE_IMAGE]);
+    await output(CLIENT, ['import', await baseTar(), BASE_IMAGE]);
   } catch (error) {
     await stop();
     throw error;
   }
   return {
     run: (...args) => docker(args),
-    output: (...args) => output(args),
-    pipe: (input, ...args) => output(args, input),
+    output: (...args) => output(CLIENT, args),
+    compose: (file, directory, args) =>
+      output('docker-compose', ['--file', file, '--project-directory', directory, ...args], directory),
     stop,
   };
 }
