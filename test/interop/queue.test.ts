@@ -1,4 +1,4 @@
-/** Real clients in the queue of a module: they wait in turn, over TCP and SSH, and print where they stand. */
+/** Real clients in the queue of a module: they wait in turn, over TCP, SSH and TLS, and print where they stand. */
 
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -14,10 +14,11 @@ import { Server } from '../session/support/server.ts';
 import { allDone, data, enter, NO_MORE_FILTERS, pullArguments } from '../session/support/wire.ts';
 import { hasRoot, otherClients, type RsyncClient, systemClient } from '../setup/clients.ts';
 import { haveTool } from './ssh-tools.ts';
+import { makeCertificate, throughTls, tlsListener } from './tls-files.ts';
 
 const TURN = 'module pub: it is your turn\n';
 
-describe.runIf(hasRoot() && haveTool('ssh'))('the queue of a module', () => {
+describe.runIf(hasRoot() && haveTool('ssh') && haveTool('openssl'))('the queue of a module', () => {
   let dir: string;
   let server: Server;
   let holder: Peer;
@@ -27,11 +28,13 @@ describe.runIf(hasRoot() && haveTool('ssh'))('the queue of a module', () => {
     mkdirSync(join(dir, 'pub'));
     writeFileSync(join(dir, 'pub/file'), 'content\n');
     createHostKeyFile(join(dir, 'key'), 'test');
+    await makeCertificate(dir, 'server');
     server = new Server({
       toml: [
         'workers = 2',
         '[[listener]]\nrsyncd = "127.0.0.1:0"',
         `[[listener]]\nanon_ssh = "127.0.0.1:0"\nhost_key_path = ${JSON.stringify(join(dir, 'key'))}`,
+        tlsListener(dir, 'server'),
         `[[module]]\nname = "pub"\npath = ${JSON.stringify(join(dir, 'pub'))}\nmax_connections = 1\nqueue = 20`,
       ].join('\n'),
       args: MONITORED,
@@ -61,10 +64,11 @@ describe.runIf(hasRoot() && haveTool('ssh'))('the queue of a module', () => {
     args: readonly string[],
     copy: string,
     client: RsyncClient = systemClient(),
+    env: Readonly<Record<string, string>> = {},
   ): Promise<() => Promise<RunResult>> => {
     const before = await queued();
     const url = `rsync://127.0.0.1:${await port('rsyncd')}/pub/`;
-    const ended = rsync([...args, ...(args.includes('-e') ? [] : [url]), join(dir, copy)], { cwd: dir }, client);
+    const ended = rsync([...args, ...(args.includes('-e') ? [] : [url]), join(dir, copy)], { cwd: dir, env }, client);
     while ((await queued()) === before) await sleep(100);
     return () => ended;
   };
@@ -98,6 +102,18 @@ describe.runIf(hasRoot() && haveTool('ssh'))('the queue of a module', () => {
       expect({ name, exitCode }).toEqual({ name, exitCode: 0 });
       if (name === 'system') expect(stdout.toString()).toBe('');
     }
+  });
+
+  it('holds for TLS as well', async () => {
+    const env = throughTls(await port('tls'), join(dir, 'server.pem'));
+    const ended = await queueUp(['-a'], 'copy', systemClient(), env);
+    holder.send(data(31, allDone()));
+    const { exitCode, stdout, stderr } = await ended();
+    expect({ exitCode, stderr: stderr.toString() }).toEqual({ exitCode: 0, stderr: '' });
+    expect(stdout.toString().startsWith('module pub is full: you are number 1 of 1 in the queue\n')).toBe(true);
+    expect(stdout.toString().endsWith(TURN)).toBe(true);
+    await server.waitFor(({ msg, listener }) => msg === 'session ended' && listener === 'tls');
+    expect(readFileSync(join(dir, 'copy/file'), 'utf8')).toBe('content\n');
   });
 
   it('holds for SSH as well, and forgets a client whose SSH connection ends', async () => {

@@ -2,7 +2,7 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, chownSync, existsSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -14,26 +14,7 @@ import { runToEnd } from '../session/support/server.ts';
 import { hasRoot } from '../setup/clients.ts';
 import { type EncryptedStage, openEncryptedStage, textOfErrors } from './encrypted-stage.ts';
 import { haveTool } from './ssh-tools.ts';
-
-/** Group of the daemon that has given up root: with it, a reload can still read the key. */
-const NOGROUP = 65_534;
-
-/** Makes a self-signed certificate for this machine, `NAME.pem` and `NAME.key`. */
-async function makeCertificate(dir: string, name: string, algorithm = 'ec'): Promise<void> {
-  const kind = algorithm === 'ec' ? ['ec', '-pkeyopt', 'ec_paramgen_curve:P-256'] : [algorithm];
-  const files = ['-keyout', join(dir, `${name}.key`), '-out', join(dir, `${name}.pem`)];
-  const names = ['-subj', `/CN=${name}`, '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1'];
-  await mustRun('openssl', ['req', '-x509', '-nodes', '-newkey', ...kind, ...files, ...names, '-days', '2']);
-  protect(join(dir, `${name}.key`));
-}
-
-function protect(key: string): void {
-  chownSync(key, 0, NOGROUP);
-  chmodSync(key, 0o640);
-}
-
-const listener = (dir: string, name: string, key = name): string =>
-  `[[listener]]\ntls = "127.0.0.1:0"\ntls_certificate = "${join(dir, `${name}.pem`)}"\ntls_key = "${join(dir, `${key}.key`)}"\n`;
+import { makeCertificate, protectKey, throughTls, tlsListener } from './tls-files.ts';
 
 const isReady = hasRoot() && haveTool('openssl') && haveTool('rsync-ssl');
 
@@ -46,7 +27,7 @@ describe.runIf(isReady)('a TLS listener', () => {
     stage = await openEncryptedStage(
       async (dir) => {
         await makeCertificate(dir, 'server');
-        return `[limits]\ntlsHandshakeMs = 500\ntlsHandshakesPerSecond = 1000\nhandshakes = 400\n${listener(dir, 'server')}`;
+        return `[limits]\ntlsHandshakeMs = 500\ntlsHandshakesPerSecond = 1000\nhandshakes = 400\n${tlsListener(dir, 'server')}`;
       },
       { args: MONITORED },
     );
@@ -59,9 +40,7 @@ describe.runIf(isReady)('a TLS listener', () => {
     const place = ['-connect', `127.0.0.1:${port}`, '-CAfile', trust, '-verify_return_error'];
     return run('openssl', ['s_client', ...place, ...options], { input: Buffer.from(input), deadlineMs: 30_000 });
   };
-  const through = (...options: string[]): Record<string, string> => ({
-    RSYNC_CONNECT_PROG: `openssl s_client -quiet -verify_quiet -verify_return_error -CAfile ${ca} ${options.join(' ')} -servername localhost -connect %H:${port}`,
-  });
+  const through = (...options: string[]) => throughTls(port, ca, ...options);
 
   it('says in the log which certificate it has', async () => {
     const { stdout } = await mustRun('openssl', ['x509', '-in', ca, '-noout', '-fingerprint', '-sha256']);
@@ -197,7 +176,7 @@ describe.runIf(isReady)('a daemon with a TLS listener', () => {
       '-out',
       join(dir, 'locked.key'),
     ]);
-    protect(join(dir, 'locked.key'));
+    protectKey(join(dir, 'locked.key'));
     writeFileSync(join(dir, 'text.pem'), 'no certificate');
     await mustRun('cp', [join(dir, 'one.key'), join(dir, 'open.key')]);
     chmodSync(join(dir, 'open.key'), 0o644);
@@ -212,7 +191,7 @@ describe.runIf(isReady)('a daemon with a TLS listener', () => {
     ['one', 'locked', 'locked.key": no PEM private key without passphrase'],
     ['one', 'open', 'open.key" has mode 0644: expected 0640 or stricter'],
   ])('does not start with the certificate "%s" and the key "%s"', async (certificate, key, reason) => {
-    const toml = `${listener(dir, certificate, key)}[[module]]\nname = "pub"\npath = "/usr/share"\n`;
+    const toml = `${tlsListener(dir, certificate, key)}[[module]]\nname = "pub"\npath = "/usr/share"\n`;
     const started = await runToEnd({ toml });
     expect([started.exitCode, started.stderr]).toEqual([1, expect.stringContaining(reason)]);
     const checked = await runToEnd({ toml, args: ['--check'] });
