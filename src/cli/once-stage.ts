@@ -10,8 +10,8 @@ import { readConfig } from '../config/load.ts';
 import { ConfigError, SandboxError } from '../errors.ts';
 import { bindUnix, type InheritedDescriptor, listenRefusal, type TcpAddress, type UnixPath } from '../listener/tcp.ts';
 import { bindSocket } from '../sandbox/bind-socket.ts';
-import { confine, type Handed, kernelForConfinement, type Outcome, unconfined } from '../sandbox/confine.ts';
-import { HAND_OVER_VARIABLE, takeHandOver } from '../sandbox/hand-over.ts';
+import { confine, kernelForConfinement, type Outcome, unconfined } from '../sandbox/confine.ts';
+import { lockedIn } from '../sandbox/lock-in.ts';
 import type { Kernel } from '../sandbox/syscalls.ts';
 import { assertReadOnly } from '../sandbox/verify.ts';
 import { NAME_TABLES } from '../vfs/id-names.ts';
@@ -43,12 +43,11 @@ export async function prepareOnce(
   context: LoadContext,
   environment: Environment,
 ): Promise<OnceStart> {
-  const { [HAND_OVER_VARIABLE]: variable, ...kept } = environment;
-  const handed = takeHandOver(variable) as Handed | null;
-  if (handed !== null) {
-    const { record, fd } = handed.message as Message;
+  const stage = lockedIn<Message>(environment);
+  if (stage !== null) {
+    const { record, fd } = stage.message;
     const config = onceConfig(flags, { ...context, record: new FileRecord(record) });
-    return { config, module: onlyModule(config), place: { fd }, outcome: handed.outcome };
+    return { config, module: onlyModule(config), place: { fd }, outcome: stage.outcome };
   }
   const record = new FileRecord();
   const config = onceConfig(flags, { ...context, record });
@@ -68,7 +67,7 @@ export async function prepareOnce(
     sockets: false,
     ffi: module.xattrs,
     descriptors: [fd],
-    environment: kept,
+    environment,
     message: { record: record.toJSON(), fd } satisfies Message,
   });
   return { config, module, place: { fd }, outcome };

@@ -1,4 +1,4 @@
-/** A real sshd on loopback with a user of its own; sshd.test.ts logs in to it. Needs root. */
+/** A real sshd on loopback with a user of its own; sshd-stage.ts logs in to it. Needs root. */
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
