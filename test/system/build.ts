@@ -20,6 +20,7 @@ const TOOLS: Readonly<Record<string, string>> = {
   'docker-compose': 'docker-compose',
   podman: 'podman',
   catatonit: 'catatonit',
+  '/usr/lib/cni/bridge': 'containernetworking-plugins',
   rsync: 'rsync',
 };
 
