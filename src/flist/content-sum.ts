@@ -3,7 +3,8 @@
 import { FileError } from '../errors.ts';
 import type { OpenFile } from '../vfs/open-file.ts';
 import { ReadPace } from '../vfs/read-pace.ts';
-import { acquireChunk, type Chunk, releaseChunk } from '../wire/chunk.ts';
+import { borrowReadWindow, returnReadWindow } from '../vfs/read-window.ts';
+import { acquireChunk, releaseChunk } from '../wire/chunk.ts';
 import type { ListContext } from './context.ts';
 import type { SourceDirectory } from './entry.ts';
 import type { Examined } from './examine.ts';
@@ -43,11 +44,13 @@ async function readDigest(
   const sum = context.listSum!;
   const { digests } = context;
   const { stats: listed } = examined;
-  const chunk = acquireChunk();
+  const size = Number(listed.size);
+  const window = size > SMALL_FILE ? borrowReadWindow() : null;
+  const chunk = window === null ? acquireChunk() : null;
   try {
     const begunMs = Date.now();
     const before = digests === null ? null : file.stats();
-    await hashFile(context, file, Number(listed.size), chunk);
+    await hashFile(context, file, size, window ?? chunk!.bytes);
     const digest = sum.digest();
     if (digests !== null && before !== null) {
       digests.cache.keep(digests.sum, digest, { listed, before, after: file.stats(), begunMs });
@@ -57,7 +60,8 @@ async function readDigest(
     if (thrown instanceof FileError) return null;
     throw thrown;
   } finally {
-    releaseChunk(chunk);
+    if (window !== null) returnReadWindow(window);
+    if (chunk !== null) releaseChunk(chunk);
     file.close();
   }
 }
@@ -67,13 +71,13 @@ async function hashFile(
   { listSum, slice, writer }: ListContext,
   file: OpenFile,
   size: number,
-  chunk: Chunk,
+  memory: Buffer,
 ): Promise<void> {
   const sum = listSum!;
   const pace = new ReadPace();
   sum.reset();
   for (let position = 0; position < size; ) {
-    const part = chunk.bytes.subarray(0, Math.min(size - position, chunk.bytes.length));
+    const part = memory.subarray(0, Math.min(size - position, memory.length));
     const startedMs = performance.now();
     const isNow = size <= SMALL_FILE || !pace.isSlow;
     const count = isNow ? file.readSync(part, position) : await file.read(part, position);

@@ -1,20 +1,16 @@
 /** One file against the client's block sums: window in, tokens out (3-transfer.md 4). */
 
 import { randomInt } from 'node:crypto';
-import { arena } from '../arena.ts';
 import { breathe } from '../flist/context.ts';
 import type { OpenFile } from '../vfs/open-file.ts';
 import { ReadPace } from '../vfs/read-pace.ts';
+import { borrowReadWindow, READ_WINDOW_BYTES, returnReadWindow } from '../vfs/read-window.ts';
 import { CF_INPLACE_PARTIAL_DIR, FNAMECMP_FNAME, FNAMECMP_PARTIAL_DIR } from '../wire/constants.ts';
 import type { TransferContext } from './context.ts';
 import { BlockMatcher, type MatchSink, type MatchWindow, SEARCH } from './match.ts';
 import { type FileProgress, readNext, type SequentialSource } from './padded-read.ts';
 import type { SendPlan } from './send-file.ts';
 import type { TokenSink } from './tokens.ts';
-
-/** Windows that the arena lends: two pieces of a file, or one and the longest block from protocol 30 on, for 16 sessions at a time. */
-const LENT_WINDOW = 512 * 1024;
-const LENT_WINDOWS = 16;
 
 /** What one session keeps from file to file. */
 export class DeltaState {
@@ -28,15 +24,16 @@ export class DeltaState {
 
   /** Window memory of at least `bytes`; the same each time. */
   window(bytes: number): Buffer {
-    if (bytes <= LENT_WINDOW) this.#lent ??= arena.lend(LENT_WINDOW, LENT_WINDOWS);
-    if (bytes <= LENT_WINDOW && this.#lent !== null) return this.#lent.subarray(0, bytes);
+    // Large enough for two pieces of a file, or one and the longest block from protocol 30 on.
+    if (bytes <= READ_WINDOW_BYTES) this.#lent ??= borrowReadWindow();
+    if (bytes <= READ_WINDOW_BYTES && this.#lent !== null) return this.#lent.subarray(0, bytes);
     if (this.#memory.length < bytes) this.#memory = Buffer.allocUnsafeSlow(bytes);
     return this.#memory.subarray(0, bytes);
   }
 
   /** Gives its memory back. */
   release(): void {
-    if (this.#lent !== null) arena.giveBack(this.#lent);
+    if (this.#lent !== null) returnReadWindow(this.#lent);
     this.#lent = null;
   }
 }

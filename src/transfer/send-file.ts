@@ -18,7 +18,7 @@ import { reserveLiteral, type TokenSink } from './tokens.ts';
 const CHUNK_DATA = SLOTS * CHUNK_SIZE;
 
 /** Files up to this size are read in the tick that answers: a thread-pool round trip would cost more than the read. */
-export const SMALL_FILE = CHUNK_DATA;
+export const SMALL_FILE = 4 * CHUNK_SIZE;
 
 /** Bytes that a compressor gets at once: a job of the thread pool costs as much as 50 KiB of work. */
 const PIECE_BYTES = 256 * 1024;

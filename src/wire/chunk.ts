@@ -9,8 +9,8 @@ export const FRAME_HEADER = 4;
 /** Bytes of the int before a literal token's data. */
 export const TOKEN_HEADER = 4;
 
-/** Literal tokens that one chunk holds: 128 KiB a write keeps system calls rare and an idle session small. */
-export const SLOTS = 4;
+/** Literal tokens that one chunk holds: 256 KiB a write keeps turns of the event loop rare. */
+export const SLOTS = 8;
 
 const SLOT_BYTES = FRAME_HEADER + TOKEN_HEADER + CHUNK_SIZE;
 
@@ -18,7 +18,7 @@ const SLOT_BYTES = FRAME_HEADER + TOKEN_HEADER + CHUNK_SIZE;
 export const CHUNK_BYTES = SLOTS * SLOT_BYTES;
 
 /** Chunks kept for reuse by all sessions: 8 MiB. */
-const POOL_SIZE = 64;
+const POOL_SIZE = 32;
 
 /** One piece of output memory. */
 export class Chunk {
