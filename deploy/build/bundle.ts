@@ -48,22 +48,32 @@ const withoutTransports: Plugin = {
 const LATE = ['assert', 'child_process', 'cluster', 'crypto', 'dns', 'dns/promises', 'fs/promises', 'http', 'perf_hooks'];
 LATE.push('timers/promises', 'tls', 'v8', 'worker_threads', 'zlib');
 
+/** What a file of ours imports of a part of Node; null for a package, which may ask in other ways. Each name costs time at a start. */
+function importedNames(importer: string, specifier: string): string[] | null {
+  if (importer.includes('/node_modules/')) return null;
+  const lists = readFileSync(importer, 'utf8').matchAll(/^import \{([^}]*)\} from '([^']*)';$/gm);
+  const imports = lists.flatMap(([, list, from]) => (from === specifier ? list!.split(',') : []));
+  return [...imports].map((one) => one.trim().split(' ')).flatMap(([name]) => (name === '' || name === 'type' ? [] : [name!]));
+}
+
 /** Loads these parts when something of them is asked for. */
 const lateParts: Plugin = {
   name: 'late-parts',
   setup(on) {
-    on.onResolve({ filter: new RegExp(`^(node:)?(${LATE.join('|')})$`) }, ({ path }) => ({
-      path: path.replace(/^node:/, ''),
-      namespace: 'late',
-    }));
-    on.onLoad({ filter: /.*/, namespace: 'late' }, ({ path }) => {
+    on.onResolve({ filter: new RegExp(`^(node:)?(${LATE.join('|')})$`) }, ({ path: wanted, importer, kind }) => {
+      const path = wanted.replace(/^node:/, '');
       if (!builtinModules.includes(path)) throw new Error(`${path} is no part of this Node`);
-      const whole = process.getBuiltinModule(path) as object;
-      const getters = Object.keys(whole).map((name) => `get ${name}() { return load().${name}; }`);
+      const part = process.getBuiltinModule(path) as object;
+      const names = kind === 'import-statement' ? importedNames(importer, wanted) : null;
+      const pluginData = { path, names: names ?? Object.keys(part), isCalled: typeof part === 'function' };
+      return { path: `${path} ${names ?? ''}`, namespace: 'late', pluginData };
+    });
+    on.onLoad({ filter: /.*/, namespace: 'late' }, ({ pluginData }) => {
+      const { path, names, isCalled } = pluginData as { path: string; names: readonly string[]; isCalled: boolean };
       const load = `let part;\nconst load = () => (part ??= process.getBuiltinModule('node:${path}'));\n`;
-      const call = typeof whole === 'function' ? '(...values) => load()(...values)' : '{}';
-      const exports = `Object.defineProperties(${call}, Object.getOwnPropertyDescriptors({\n${getters.join(',\n')}\n}))`;
-      return { contents: `${load}module.exports = ${exports};` };
+      const getters = `{\n${names.map((name) => `get ${name}() { return load().${name}; }`).join(',\n')}\n}`;
+      const callable = `Object.defineProperties((...values) => load()(...values), Object.getOwnPropertyDescriptors(${getters}))`;
+      return { contents: `${load}module.exports = ${isCalled ? callable : getters};` };
     });
   },
 };

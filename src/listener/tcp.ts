@@ -212,11 +212,23 @@ export function started(server: Server, options: ListenOptions & { fd?: number }
       reject(refusal(wanted, code, hint, error));
     };
     server.once('error', refused);
-    server.listen(options, () => {
+    server.once('listening', () => {
       server.off('error', refused);
       resolve();
     });
+    const { fd, backlog = BACKLOG } = options;
+    const { _listen2: listenAlone } = server as Partial<LoneServer>;
+    if (fd === undefined || listenAlone === undefined) server.listen(options);
+    else listenAlone.call(server, null, null, null, backlog, fd);
   });
+}
+
+/**
+ * What Server.listen ends in. Before that it loads what processes share sockets with (cluster, child_process, dgram): a twentieth of a
+ * start, and 1 MiB.
+ */
+interface LoneServer {
+  _listen2(address: null, port: null, family: null, backlog: number, fd: number): void;
 }
 
 function accept(socket: Socket, isTcp: boolean, onSocket: (socket: Socket) => void): void {

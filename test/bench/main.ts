@@ -6,6 +6,7 @@
  */
 
 import { parseArgs } from 'node:util';
+import { bundleProgram } from '../helpers/program.ts';
 import { systemClient } from '../setup/clients.ts';
 import { measure, type Settings } from './measure.ts';
 import { loadScenarios } from './registry.ts';
@@ -31,6 +32,8 @@ if (options.help || chosen.length === 0 || !(options.runs >= 1) || !(options.sca
 
 console.error(`client and reference: ${systemClient().version}`);
 const command = ['npm run bench --', ...process.argv.slice(2)].join(' ');
+// What is installed anywhere is a bundle: sources take Node's TypeScript parser into memory.
+const removeBundle = await bundleProgram();
 for (const scenario of chosen) {
   try {
     const outcome = await measure(scenario, options);
@@ -42,6 +45,7 @@ for (const scenario of chosen) {
     process.exitCode = 1;
   }
 }
+removeBundle();
 
 function readOptions(): Options {
   try {

@@ -7,8 +7,8 @@ import { BUNDLE_NAME, makeBundle, PROJECT, writeBundle } from '../../deploy/buil
 /** Set for the processes of a test run by `bundleProgram`. */
 const VARIABLE = 'GOKR_RSYNCD_TEST_PROGRAM';
 
-/** Path of our program, to be run by the Node that runs the tests. */
-export const PROGRAM = process.env[VARIABLE] ?? join(PROJECT, 'src/main.ts');
+/** Path of our program, to be run by the Node that runs the tests; after `bundleProgram`, the bundle's. */
+export let PROGRAM = process.env[VARIABLE] ?? join(PROJECT, 'src/main.ts');
 
 /**
  * Bundles the sources as they are now, for this process and its children; packages with native files stay where they are.
@@ -20,6 +20,7 @@ export async function bundleProgram(): Promise<() => void> {
   // Some tests start it as another user.
   chmodSync(dir, 0o755);
   writeBundle(await makeBundle(), dir);
-  process.env[VARIABLE] = join(dir, BUNDLE_NAME);
+  PROGRAM = join(dir, BUNDLE_NAME);
+  process.env[VARIABLE] = PROGRAM;
   return () => rmSync(dir, { recursive: true, force: true });
 }

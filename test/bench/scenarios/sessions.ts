@@ -89,7 +89,7 @@ export const SCENARIOS: readonly Scenario[] = [
   },
   {
     name: 'rest',
-    title: 'memory at rest (PSS) of the sources, a worker per core',
+    title: 'memory at rest (PSS), a worker per core',
     targets: {},
     hasReference: false,
     warmUps: 0,
