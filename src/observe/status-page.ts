@@ -141,7 +141,10 @@ function moduleTable({ facts, snapshot }: DaemonState): Html {
 }
 
 function limitTable({ limitHits }: DaemonState): Html {
-  const fired = [...limitHits].filter(([, hits]) => hits > 0).sort(([, a], [, b]) => b - a);
+  // What any slow client meets is no sign of anything.
+  const fired = [...limitHits]
+    .filter(([limit, hits]) => hits > 0 && limit !== 'outputBytes')
+    .sort(([, a], [, b]) => b - a);
   if (fired.length === 0) return html`<p class="soft">None since the start.</p>`;
   const rows = fired.map(([limit, hits]) => [html`${limit}`, html`${countText(hits)}`]);
   return table(['Limit', '#Times'], rows);

@@ -60,6 +60,19 @@ describe('the status page', () => {
     expect(statusPage(withLive({ ...LIVE, progress: listing }))).toContain('entries so far');
   });
 
+  it('names limits that say something, not the wait for a slow client', () => {
+    const page = statusPage({
+      ...stateWith(),
+      limitHits: new Map([
+        ['outputBytes', 51],
+        ['entries', 2],
+        ['depth', 0],
+      ]),
+    });
+    expect(page).toContain('<span>entries</span>');
+    for (const other of ['outputBytes', 'depth']) expect(page).not.toContain(other);
+  });
+
   it('shows a bounded number of sessions', () => {
     const page = statusPage(withLive(...new Array<typeof LIVE>(1000).fill(LIVE)));
     expect(page.match(/<progress/g)).toHaveLength(200);
