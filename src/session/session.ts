@@ -170,9 +170,10 @@ class Session implements LiveSession, Sheddable {
       const { argumentsMs, filterMs, filterIdleMs } = limits;
       this.#watchdog.enter({ name: 'the arguments', totalMs: argumentsMs, totalLimit: 'argumentsMs', idleMs: 0 });
       const options = await receiveOptions(this.#reader, protocol, module, limits);
+      const hasPlace = this.#ticket.argumentsComplete();
       // SECURITY: what comes now is work. Ten sessions that begin at once would each do a slice of it before anybody else's turn.
       await this.#slice.yield();
-      const hasPlace = this.#ticket.argumentsComplete();
+      if (this.#writer.isBroken) await this.#writer.drain();
       this.#stage = 'preamble';
       this.#watchdog.enter({
         ...{ name: 'the negotiation', totalMs: filterMs, totalLimit: 'filterMs' },
