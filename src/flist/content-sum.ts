@@ -2,16 +2,13 @@
 
 import { FileError } from '../errors.ts';
 import type { OpenFile } from '../vfs/open-file.ts';
-import { ReadPace } from '../vfs/read-pace.ts';
+import { ReadPace, SMALL_FILE } from '../vfs/read-pace.ts';
 import { borrowReadWindow, returnReadWindow } from '../vfs/read-window.ts';
 import { acquireChunk, releaseChunk } from '../wire/chunk.ts';
 import type { ListContext } from './context.ts';
 import type { SourceDirectory } from './entry.ts';
 import type { Examined } from './examine.ts';
 import { locateListed } from './locate.ts';
-
-/** Files up to this size are read in one tick: the thread pool would cost more than the read. */
-const SMALL_FILE = 128 * 1024;
 
 /** Digest of a file's content up to the size just listed; null when it cannot be read. The buffer is valid until the next call. */
 export async function digestOf(

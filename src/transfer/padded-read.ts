@@ -3,7 +3,7 @@
 import { FileError } from '../errors.ts';
 import { ENODATA, errnoText } from '../vfs/errno.ts';
 import type { OpenFile } from '../vfs/open-file.ts';
-import type { ReadPace } from '../vfs/read-pace.ts';
+import { type ReadPace, SMALL_FILE } from '../vfs/read-pace.ts';
 
 /** A file being sent; an error spoils its sum, so that the client notices. */
 export class FileProgress {
@@ -41,9 +41,6 @@ export async function readPaddedAsync(
     progress.pad(into, 0, asFileError(thrown));
   }
 }
-
-/** Files up to this size are read in one tick. */
-const SMALL_FILE = 128 * 1024;
 
 /** A file that is read from its beginning to its end. */
 export interface SequentialSource {

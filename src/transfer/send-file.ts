@@ -3,7 +3,7 @@
 import type { FileError } from '../errors.ts';
 import { breathe } from '../flist/context.ts';
 import type { OpenFile } from '../vfs/open-file.ts';
-import { ReadPace } from '../vfs/read-pace.ts';
+import { ReadPace, SMALL_FILE } from '../vfs/read-pace.ts';
 import { acquireChunk, type Chunk, releaseChunk, SLOTS } from '../wire/chunk.ts';
 import { CHUNK_SIZE } from '../wire/constants.ts';
 import type { BlockSums } from './block-sums.ts';
@@ -16,9 +16,6 @@ import { reserveLiteral, type TokenSink } from './tokens.ts';
 
 /** Data bytes of one full chunk. */
 const CHUNK_DATA = SLOTS * CHUNK_SIZE;
-
-/** Files up to this size are read in the tick that answers: a thread-pool round trip would cost more than the read. */
-export const SMALL_FILE = 4 * CHUNK_SIZE;
 
 /** Bytes that a compressor gets at once: a job of the thread pool costs as much as 50 KiB of work. */
 const PIECE_BYTES = 256 * 1024;

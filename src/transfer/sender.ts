@@ -6,6 +6,7 @@ import type { FileList, FoundEntry } from '../flist/file-list.ts';
 import type { FileLists } from '../flist/lists.ts';
 import { line, quotedPath, vanishedText } from '../flist/texts.ts';
 import type { OpenFile } from '../vfs/open-file.ts';
+import { SMALL_FILE } from '../vfs/read-pace.ts';
 import {
   FNAMECMP_FNAME,
   IOERR_GENERAL,
@@ -21,7 +22,7 @@ import type { TransferContext } from './context.ts';
 import { shownPath } from './progress.ts';
 import { readBlockSums } from './read-sums.ts';
 import { putItem, type Request, readRequest } from './request.ts';
-import { appendedLength, type SendPlan, SMALL_FILE, sendContent, sendSmallWhole } from './send-file.ts';
+import { appendedLength, type SendPlan, sendContent, sendSmallWhole } from './send-file.ts';
 import { echoDeletionCounts, putStatistics } from './stats.ts';
 import { allowsWholeRequests, NO_BASIS, takeWholeRequest } from './whole-request.ts';
 import { putXattrReply, readXattrRequest, type XattrRequest } from './xattr-reply.ts';

@@ -1,5 +1,8 @@
 /** Whether a file comes from memory: then it is read in the tick that needs it, else by the thread pool. */
 
+/** Files up to this size, in bytes, are read in the tick that needs them: a thread-pool round trip would cost more than the read. */
+export const SMALL_FILE = 128 * 1024;
+
 /** A read that took longer, in milliseconds, came from somewhere else than memory. */
 const SLOW_READ_MS = 1;
 
