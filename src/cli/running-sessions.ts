@@ -69,7 +69,7 @@ export class RunningSessions {
     if (ticket instanceof AdmissionRefusal) {
       daemon.registry.connectionRefused();
       // SECURITY: a flood of connections must not become a flood of lines (B-26b).
-      const line = createSessionLogger(daemon.logger, daemon.logBudget, daemon.limits, {});
+      const line = createSessionLogger(daemon.logger, daemon.logBudget, daemon.limits);
       line.info({ peer: connection.peer.address, limit: ticket.cap }, 'connection refused');
       service.refuse(connection, ticket);
       return;

@@ -6,19 +6,22 @@ import type { PeerAddress, Transport } from '../wire/transport.ts';
 import { StreamInput } from './stream-input.ts';
 import { StreamOutput } from './stream-output.ts';
 
+/** One for all: every session ends with it, and an error of its own would cost a stack trace that nobody reads. */
+const CLOSED_BY_US = new PeerGone('connection closed by us');
+
 /** Owns its sockets from here on. Whoever makes it says what their closing means, by `fail`. */
 export class StreamTransport implements Transport {
   readonly peer: PeerAddress;
   protected readonly input: StreamInput;
   protected readonly output: StreamOutput;
-  readonly #sockets: ReadonlySet<Socket>;
+  readonly #sockets: readonly Socket[];
 
   /** @param client whose part of the event loop reading takes. */
   constructor(peer: PeerAddress, sockets: { readonly input: Socket; readonly output: Socket }, client?: string) {
     this.peer = peer;
     this.input = new StreamInput(sockets.input, client);
     this.output = new StreamOutput(sockets.output);
-    this.#sockets = new Set([sockets.input, sockets.output]);
+    this.#sockets = sockets.input === sockets.output ? [sockets.input] : [sockets.input, sockets.output];
     for (const socket of this.#sockets) {
       socket.on('error', (error: NodeJS.ErrnoException) => {
         this.fail(new PeerGone(`connection broken: ${error.code ?? error.message}`, { cause: error }));
@@ -55,7 +58,7 @@ export class StreamTransport implements Transport {
   }
 
   destroy(): void {
-    this.fail(new PeerGone('connection closed by us'));
+    this.fail(CLOSED_BY_US);
     for (const socket of this.#sockets) socket.destroy();
   }
 

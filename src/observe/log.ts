@@ -68,6 +68,15 @@ export interface LogOptions {
 /** Lines that wait for a slow reader; more are dropped. Memory that a stalled `journalctl | less` may cost us. */
 const MAX_QUEUED_BYTES = 1024 * 1024;
 
+/**
+ * How long a line may wait for others: each write wakes up a thread of the pool and, before that, each message of a worker the main
+ * thread, which costs more than the line does. A process that is killed with SIGKILL loses what it was about to write.
+ */
+const GATHER_MS = 20;
+
+/** So much is written at once; longer waits are for less. */
+const FULL_BYTES = 8 * 1024;
+
 /** Syslog severities of sd-daemon(3). */
 const SYSLOG: Readonly<Record<string, number>> = { trace: 7, debug: 7, info: 6, warn: 4, error: 3, fatal: 2 };
 
@@ -102,12 +111,12 @@ export function createLineLogger(level: LogLevel, send: (lines: readonly string[
     if (lines.length > 0) send(lines.splice(0));
   };
   const write = (line: string): void => {
-    if (lines.push(line) === 1) setImmediate(flush);
+    if (lines.push(line) === 1) setTimeout(flush, GATHER_MS);
   };
   return Object.defineProperty(pino(pinoOptions(level), { write }) as unknown as LineLogger, 'flush', { value: flush });
 }
 
-/** A logger that keeps lines until the end of the tick. */
+/** A logger that keeps lines for a moment. */
 export interface LineLogger extends Logger {
   /** Sends what it keeps. */
   flush(): void;
@@ -132,9 +141,10 @@ class LogDestination {
   #broken = false;
   #reportDrops: (lines: number) => void = () => {};
   #area: LiveArea | null = null;
+  #timer: NodeJS.Timeout | null = null;
 
   constructor({ fd = 2, isTerminal = false, isText = false, journald = false }: LogOptions) {
-    this.#stream = pino.destination({ fd, sync: false, minLength: 0, maxLength: MAX_QUEUED_BYTES });
+    this.#stream = pino.destination({ fd, sync: false, minLength: FULL_BYTES, maxLength: MAX_QUEUED_BYTES });
     const format = isText ? textLines : (line: string) => [isTerminal ? terminalLine(line) : escapeJsonControls(line)];
     this.#format = (line) => {
       const priority = journald ? `<${syslogLevel(line)}>` : '';
@@ -172,6 +182,7 @@ class LogDestination {
     }
     const line = this.#format(json);
     this.#append(this.#area === null ? line : this.#area.above(line));
+    this.#flushLater();
   }
 
   useArea(area: LiveArea): void {
@@ -181,7 +192,9 @@ class LogDestination {
   writeText(text: () => string): void {
     if (this.#broken || this.#pendingBytes > MAX_QUEUED_BYTES / 2) return;
     const written = text();
-    if (written !== '') this.#append(written);
+    if (written === '') return;
+    this.#append(written);
+    this.#flush();
   }
 
   #append(text: string): void {
@@ -196,8 +209,26 @@ class LogDestination {
     }
   }
 
+  /** Lines that have waited already. */
   writeAll(lines: readonly string[]): void {
     for (const line of lines) this.write(line);
+    this.#flush();
+  }
+
+  #flushLater(): void {
+    this.#timer ??= setTimeout(() => this.#flush(), GATHER_MS);
+  }
+
+  /** Begins to write what has gathered, unless something is being written: what is left then, `drain` comes back to. */
+  #flush(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+    if (this.#pendingBytes <= 0 || this.#broken) return;
+    try {
+      this.#stream.flush();
+    } catch {
+      // As in `append`: pino wrote what there was when it ended its stream.
+    }
   }
 
   flushed(timeoutMs: number): Promise<boolean> {
@@ -205,17 +236,23 @@ class LogDestination {
     return new Promise((resolve) => {
       const finish = (): void => {
         clearTimeout(timer);
-        this.#stream.off('drain', finish);
+        this.#stream.off('drain', goOn);
         this.#stream.off('error', finish);
         resolve(this.#pendingBytes <= 0 || this.#broken);
       };
+      const goOn = (): void => {
+        if (this.#pendingBytes > 0) this.#flush();
+        else finish();
+      };
       const timer = setTimeout(finish, timeoutMs);
-      this.#stream.on('drain', finish);
+      this.#stream.on('drain', goOn);
       this.#stream.on('error', finish);
+      this.#flush();
     });
   }
 
   #onDrain(): void {
+    if (this.#pendingBytes > 0) this.#flushLater();
     const lines = this.#dropped - this.#droppedReported;
     if (lines === 0) return;
     this.#droppedReported = this.#dropped;

@@ -3,7 +3,7 @@
 import { limitHits } from '../limit-hits.ts';
 import type { Limits } from '../limits.ts';
 import { monotonicMs, privateArea, type SharedArea, SharedLock } from '../shared.ts';
-import type { LogFields, Logger, LogLevel, LogMethod } from './log.ts';
+import type { LogFields, Logger, LogLevel } from './log.ts';
 
 /** One finished session. */
 export interface SessionRecord {
@@ -33,11 +33,13 @@ export interface SessionRecord {
 
 /** Writes the one line of a finished session, at level info; fields that are null are left out. */
 export function logSessionEnd(logger: Logger, record: SessionRecord): void {
-  const fields = Object.fromEntries(Object.entries(record).filter(([, value]) => value !== null));
+  const fields: Record<string, unknown> = {};
+  for (const [key, value] of Object.entries(record)) if (value !== null) fields[key] = value;
   const toMs = (seconds: number): number => Math.round(seconds * 1000) / 1000;
   const { seconds, queueSeconds } = record;
-  const queued = queueSeconds === null ? {} : { queueSeconds: toMs(queueSeconds) };
-  logger.info({ ...fields, seconds: toMs(seconds), ...queued }, 'session ended');
+  fields.seconds = toMs(seconds);
+  if (queueSeconds !== null) fields.queueSeconds = toMs(queueSeconds);
+  logger.info(fields, 'session ended');
 }
 
 /** Cells of the shared state: when the second began, lines in it, lines held back since one was told of, and since the start. */
@@ -118,45 +120,96 @@ export function createSessionLogger(
   root: Logger,
   budget: LogBudget,
   limits: Pick<Limits, 'logLinesPerSession'>,
-  fields: LogFields,
+  fields: LogFields | null = null,
 ): SessionLogger {
-  let lines = 0;
-  let suppressed = 0;
-  const allowed = (): boolean => {
-    if (lines < limits.logLinesPerSession) {
-      lines++;
-      return budget.take(root);
-    }
-    limitHits.count('logLinesPerSession');
-    suppressed++;
-    return false;
-  };
-  const bound = root.child(fields);
-  return {
-    ...budgeted(bound, allowed),
-    end: (record) => {
-      if (!budget.take(root)) return;
-      logSessionEnd(suppressed === 0 ? bound : bound.child({ suppressedLines: suppressed }), record);
-    },
-  };
+  return new LastLineLogger(fields === null ? root : root.child(fields), new OwnBudget(root, budget, limits));
 }
 
-/** `logger` with `allowed` asked before each line that its level lets through. */
-function budgeted(logger: Logger, allowed: () => boolean): Logger {
-  const method = (level: LogLevel): LogMethod => {
-    const write = logger[level].bind(logger) as (...line: unknown[]) => void;
-    return (...line: unknown[]) => {
-      if (logger.isLevelEnabled(level) && allowed()) write(...line);
-    };
-  };
-  return {
-    trace: method('trace'),
-    debug: method('debug'),
-    info: method('info'),
-    warn: method('warn'),
-    error: method('error'),
-    fatal: method('fatal'),
-    isLevelEnabled: (level) => logger.isLevelEnabled(level),
-    child: (fields) => budgeted(logger.child(fields), allowed),
-  };
+/** What one session may write. */
+class OwnBudget {
+  readonly #root: Logger;
+  readonly #shared: LogBudget;
+  readonly #perSession: number;
+  #lines = 0;
+  /** Lines held back. */
+  suppressed = 0;
+
+  constructor(root: Logger, shared: LogBudget, limits: Pick<Limits, 'logLinesPerSession'>) {
+    this.#root = root;
+    this.#shared = shared;
+    this.#perSession = limits.logLinesPerSession;
+  }
+
+  take(): boolean {
+    if (this.#lines < this.#perSession) {
+      this.#lines++;
+      return this.takeLast();
+    }
+    limitHits.count('logLinesPerSession');
+    this.suppressed++;
+    return false;
+  }
+
+  /** For the line that only the shared budget holds back. */
+  takeLast(): boolean {
+    return this.#shared.take(this.#root);
+  }
+}
+
+type Line = [fields: LogFields, message?: string | undefined] | [message: string];
+
+/** A logger whose budget is asked before each line that its level lets through. Most sessions write nothing but their last line. */
+class BudgetedLogger implements Logger {
+  protected readonly logger: Logger;
+  protected readonly budget: OwnBudget;
+
+  constructor(logger: Logger, budget: OwnBudget) {
+    this.logger = logger;
+    this.budget = budget;
+  }
+
+  trace(...line: Line): void {
+    this.#write('trace', line);
+  }
+
+  debug(...line: Line): void {
+    this.#write('debug', line);
+  }
+
+  info(...line: Line): void {
+    this.#write('info', line);
+  }
+
+  warn(...line: Line): void {
+    this.#write('warn', line);
+  }
+
+  error(...line: Line): void {
+    this.#write('error', line);
+  }
+
+  fatal(...line: Line): void {
+    this.#write('fatal', line);
+  }
+
+  isLevelEnabled(level: LogLevel): boolean {
+    return this.logger.isLevelEnabled(level);
+  }
+
+  child(fields: LogFields): Logger {
+    return new BudgetedLogger(this.logger.child(fields), this.budget);
+  }
+
+  #write(level: LogLevel, line: Line): void {
+    if (!this.logger.isLevelEnabled(level) || !this.budget.take()) return;
+    (this.logger[level] as (...line: Line) => void)(...line);
+  }
+}
+
+class LastLineLogger extends BudgetedLogger implements SessionLogger {
+  end(record: SessionRecord): void {
+    if (!this.budget.takeLast()) return;
+    const { suppressed } = this.budget;
+    logSessionEnd(suppressed === 0 ? this.logger : this.logger.child({ suppressedLines: suppressed }), record);
+  }
 }

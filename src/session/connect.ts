@@ -76,8 +76,7 @@ export async function requestModule(
   record.protocol = greeting.protocol;
   const request = await readModuleRequest(reader, limits);
   if (request.kind === 'list') {
-    const listed = context.modules.filter((module) => module.isListed);
-    sink.writeText(moduleListing(listed, limits));
+    sink.writeText(listingOf(context));
     return null;
   }
   const module = findModule(request.name, context);
@@ -94,6 +93,18 @@ export async function requestModule(
   const rootFd = openRoot(module, limits);
   sink.writeText(OK_LINE);
   return { module, protocol: greeting.protocol, rootFd };
+}
+
+/** Listings of configurations, each made when somebody asks first. */
+const listings = new WeakMap<readonly ServedModule[], Buffer>();
+
+function listingOf({ modules, limits }: ConnectContext): Buffer {
+  const made = listings.get(modules);
+  if (made !== undefined) return made;
+  const listed = modules.filter((module) => module.isListed);
+  const listing = moduleListing(listed, limits);
+  listings.set(modules, listing);
+  return listing;
 }
 
 /** SECURITY: a module that a client may not use and that is not listed answers exactly like one that does not exist. */

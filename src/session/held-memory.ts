@@ -21,7 +21,8 @@ export class HeldMemory {
 
   /** What this worker's sessions hold now, in bytes, one number for each. */
   note(held: Iterable<number>): void {
-    let [sum, largest] = [0, 0];
+    let sum = 0;
+    let largest = 0;
     for (const bytes of held) {
       sum += bytes;
       largest = Math.max(largest, bytes);

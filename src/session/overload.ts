@@ -83,7 +83,7 @@ export function victimOf<S extends Pick<Sheddable, 'heldBytes'>>(
   return notable.sort((a, b) => a.heldBytes - b.heldBytes).at(-1) ?? newest;
 }
 
-/** The sessions of this thread, oldest first, and the timer that looks after them while there are any. */
+/** The sessions of this thread, oldest first, and the timer that looks after them until a look finds none. */
 class Overload {
   readonly #sessions = new Set<Sheddable>();
   #held = new HeldMemory();
@@ -96,7 +96,7 @@ class Overload {
     this.#held = held;
   }
 
-  /** @param limits of the first session count for all that run together. */
+  /** @param limits of the first session count for all that the same timer looks after. */
   add(session: Sheddable, limits: OverloadLimits): void {
     this.#sessions.add(session);
     if (this.#timer !== null) return;
@@ -108,13 +108,16 @@ class Overload {
 
   remove(session: Sheddable): void {
     this.#sessions.delete(session);
-    if (this.#sessions.size > 0 || this.#timer === null) return;
-    clearInterval(this.#timer);
-    this.#timer = null;
-    this.#held.note([]);
+    // The timer goes on: with many short sessions, one after the other, a timer for each costs more than what it looks after.
+    if (this.#sessions.size === 0) this.#held.note([]);
   }
 
   #look(judge: OverloadJudge): void {
+    if (this.#sessions.size === 0 && this.#timer !== null) {
+      clearInterval(this.#timer);
+      this.#timer = null;
+      return;
+    }
     const lateMs = monotonicMs() - this.#lookedMs - LOOK_MS;
     // A machine that has given the processor to others is no work of our clients.
     const lagMs = Math.min(lateMs, cpuMs() - this.#lookedCpuMs);

@@ -105,7 +105,7 @@ class Session implements LiveSession, Sheddable {
     this.#transport = transport;
     const { limits, logger, logBudget } = daemon;
     const { address: peer, port } = transport.peer;
-    this.#logger = createSessionLogger(logger, logBudget, limits, {});
+    this.#logger = createSessionLogger(logger, logBudget, limits);
     this.#record = emptyRecord(peer, port);
     this.#writer = new FrameWriter(transport, limits.outputBytes);
     this.#reader = new ByteReader(transport, () => this.#writer.flush());

@@ -159,6 +159,7 @@ export class ByteReader {
     while (this.available < count) {
       if (this.#pull()) continue;
       const chunk = await this.#wait();
+      this.#pending = null;
       if (chunk === null) throw new PeerGone(`connection closed while reading ${field}`);
       this.#append(chunk);
     }
@@ -168,6 +169,7 @@ export class ByteReader {
   async more(): Promise<boolean> {
     if (this.ready) return true;
     const chunk = await this.#wait();
+    this.#pending = null;
     if (chunk !== null) this.#append(chunk);
     return chunk !== null;
   }
@@ -232,23 +234,23 @@ export class ByteReader {
     return true;
   }
 
-  async #wait(): Promise<Buffer | null> {
-    if (this.#aborted !== null) throw this.#aborted;
+  /** The next chunk, or null; whoever gets it forgets the read that was pending. */
+  #wait(): Promise<Buffer | null> {
+    if (this.#aborted !== null) return Promise.reject(this.#aborted);
     this.#beforeWait();
     this.#pending ??= this.#source.read();
-    const chunk = await this.#abortable(this.#pending);
-    this.#pending = null;
-    return chunk;
+    return this.#abortable(this.#pending);
   }
 
   /** Waits for `wanted` or for `abort`. */
-  async #abortable<T>(wanted: Promise<T>): Promise<T> {
-    const result = await new Promise<T>((resolve, reject) => {
+  #abortable<T>(wanted: Promise<T>): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
       this.#rejectWait = reject;
-      wanted.then(resolve, reject);
+      wanted.then((result) => {
+        this.#rejectWait = null;
+        resolve(result);
+      }, reject);
     });
-    this.#rejectWait = null;
-    return result;
   }
 
   #append(chunk: Buffer): void {

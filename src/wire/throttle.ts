@@ -69,7 +69,11 @@ export class ThrottledTransport implements Transport {
     if (!this.#isSending) this.#send();
   }
 
-  async drained(maxQueuedBytes: number): Promise<void> {
+  drained(maxQueuedBytes: number): Promise<void> {
+    return this.#waiting > maxQueuedBytes ? this.#passed(maxQueuedBytes) : this.#inner.drained(maxQueuedBytes);
+  }
+
+  async #passed(maxQueuedBytes: number): Promise<void> {
     while (this.#waiting > maxQueuedBytes) await new Promise<void>((resolve) => this.#onProgress.push(resolve));
     await this.#inner.drained(maxQueuedBytes);
   }
