@@ -2,14 +2,8 @@
 
 import { homedir } from 'node:os';
 import { isMainThread } from 'node:worker_threads';
-import { convertConfig } from './cli/convert.ts';
-import { dropinText } from './cli/dropin.ts';
-import { checkHealth } from './cli/healthcheck.ts';
-import { makeHostKey } from './cli/keygen.ts';
-import { readListenerKeys } from './cli/listener-keys.ts';
 import { type Command, parseCommandLine } from './cli/options.ts';
 import { prepareStart, type Start } from './cli/stages.ts';
-import { helpText, versionText } from './cli/usage.ts';
 import type { ConfigFlags, LoadContext } from './config/config.ts';
 import { FileRecord } from './config/file-record.ts';
 import { readConfig, usualConfigFiles } from './config/load.ts';
@@ -18,32 +12,44 @@ import { EXIT, RsyncError } from './errors.ts';
 import { WORKER_ARGUMENT } from './shared.ts';
 import { argumentBytes, variableBytes } from './vfs/own-process.ts';
 
+/** Loads what the command needs, and no other command's. */
 async function main(argv: readonly string[]): Promise<number> {
   const command: Command = parseCommandLine(argv);
   switch (command.kind) {
-    case 'help':
+    case 'help': {
+      const { helpText } = await import('./cli/usage.ts');
       process.stdout.write(helpText());
       return EXIT.OK;
-    case 'version':
+    }
+    case 'version': {
+      const { versionText } = await import('./cli/usage.ts');
       process.stdout.write(versionText());
       return EXIT.OK;
+    }
     case 'convert': {
+      const { convertConfig } = await import('./cli/convert.ts');
       const { toml, verdicts, exit } = convertConfig(command.file, loadContext());
       process.stderr.write(verdicts);
       process.stdout.write(toml);
       return exit;
     }
-    case 'keygen':
+    case 'keygen': {
+      const { makeHostKey } = await import('./cli/keygen.ts');
       process.stdout.write(makeHostKey(command.file));
       return EXIT.OK;
+    }
     case 'check': {
       const { check } = await import('./cli/check.ts');
       return check(await startOf(command));
     }
-    case 'print-dropin':
-      process.stdout.write(printedDropin(command));
+    case 'print-dropin': {
+      const { dropinFor } = await import('./cli/dropin.ts');
+      const context = { ...loadContext(), record: new FileRecord() };
+      process.stdout.write(dropinFor(configOf(command, context), context));
       return EXIT.OK;
+    }
     case 'healthcheck': {
+      const { checkHealth } = await import('./cli/healthcheck.ts');
       const { text, exit } = await checkHealth(configOf(command));
       process.stdout.write(text);
       return exit;
@@ -107,14 +113,6 @@ function startOf(command: ConfiguredCommand): Promise<Start> {
 function configOf(command: ConfiguredCommand, context = loadContext(), places = usualConfigFiles) {
   const home = homeDirectory();
   return readConfig(flagsOf(command), home, context, places(home));
-}
-
-function printedDropin(command: ConfiguredCommand): string {
-  const context = { ...loadContext(), record: new FileRecord() };
-  const config = configOf(command, context);
-  // They are read for the record alone.
-  for (const listener of config.listeners) readListenerKeys(listener, context);
-  return dropinText(config, context.record);
 }
 
 function flagsOf({ flags, modulesIn: directory }: ConfiguredCommand): ConfigFlags {

@@ -1,10 +1,14 @@
-/** `npm run build`: src/main.ts and every package that it needs as one program, in three files: dist/gokr-rsyncd.{mjs,cjs,cache}. */
+/**
+ * `npm run build`: src/main.ts and every package that it needs as one program, in dist: gokr-rsyncd.mjs, which is started, and for each of
+ * the three files that the program is split into (split.ts) its text and the code that V8 has compiled of it.
+ */
 
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { builtinModules } from 'node:module';
-import { join } from 'node:path';
-import { build, type Plugin, transform } from 'esbuild';
+import { join, relative } from 'node:path';
+import { build, type Plugin } from 'esbuild';
 import { recordCodeCache } from './code-cache.ts';
+import { type FileName, splitProgram } from './split.ts';
 
 /** The top of the work tree. */
 export const PROJECT = join(import.meta.dirname, '../..');
@@ -15,12 +19,13 @@ export const DIST = join(PROJECT, 'dist');
 export const BUNDLE_NAME = 'gokr-rsyncd.mjs';
 
 /** What launcher.ts finds beside it. */
-const PROGRAM_NAME = 'gokr-rsyncd.cjs';
-const CACHE_NAME = 'gokr-rsyncd.cache';
+const nameOf = (file: FileName, kind: 'cjs' | 'cache') => `gokr-rsyncd.${file === 'start' ? '' : `${file}.`}${kind}`;
 
 export interface Bundle {
   /** By name; all in one directory. */
   readonly files: ReadonlyMap<string, Uint8Array>;
+  /** The texts among them. */
+  readonly program: ReadonlyMap<FileName, Uint8Array>;
   /** Directories below the project that source went in from, as `node_modules/pino`; sorted. */
   readonly packages: readonly string[];
 }
@@ -90,44 +95,55 @@ function asciiOf(text: string): Uint8Array {
   return Buffer.from(escaped, 'latin1');
 }
 
+/** What all builds here have in common. */
+const COMMON = {
+  absWorkingDir: PROJECT,
+  bundle: true,
+  format: 'esm',
+  platform: 'node',
+  target: 'node26.10',
+  charset: 'ascii',
+  legalComments: 'none',
+  write: false,
+  logLevel: 'warning',
+} as const;
+
+async function makeLauncher(): Promise<Uint8Array> {
+  const { outputFiles } = await build({ ...COMMON, entryPoints: ['deploy/build/launcher.ts'] });
+  return asciiOf(outputFiles[0]!.text);
+}
+
 /** Bundles in memory. The same sources give the same bytes: no time, no absolute path goes in. */
 export async function makeBundle(): Promise<Bundle> {
-  const result = await build({
-    absWorkingDir: PROJECT,
+  const { outputFiles, metafile } = await build({
+    ...COMMON,
     entryPoints: ['src/main.ts'],
-    bundle: true,
-    format: 'cjs',
-    platform: 'node',
-    target: 'node26.10',
-    charset: 'ascii',
+    // Each module that is imported while the program runs becomes one of its own, and so does what two of them have in common.
+    splitting: true,
+    outdir: 'dist',
     // Packages that have both are left without what nobody calls of them.
     mainFields: ['module', 'main'],
     // Licences travel as files of their own; names stay readable for whoever reads a stack or the code, lines short. What is read at
     // each start is a quarter less.
-    legalComments: 'none',
     minifyWhitespace: true,
     lineLimit: 120,
-    // One function, which launcher.ts calls: nothing has to be put around a text of that size when it is read.
-    banner: { js: '(function (require, entry) {' },
-    footer: { js: '})' },
     define: { 'import.meta.url': 'entry' },
     plugins: [withoutTransports, lateParts],
     metafile: true,
-    write: false,
-    logLevel: 'warning',
   });
-  const launcher = readFileSync(join(import.meta.dirname, 'launcher.ts'), 'utf8');
-  const { code } = await transform(launcher, { loader: 'ts', format: 'esm', target: 'node26.10' });
-  const files = new Map([
-    [BUNDLE_NAME, asciiOf(code)],
-    [PROGRAM_NAME, asciiOf(result.outputFiles[0]!.text)],
-  ]);
-  return { files, packages: packagesOf(Object.keys(result.metafile.inputs)) };
+  const texts = new Map(outputFiles.map(({ path, text }) => [relative(PROJECT, path), text]));
+  const split = splitProgram(metafile.outputs, texts);
+  const program = new Map([...split].map(([file, text]) => [file, asciiOf(text)]));
+  const named = [...program].map(([file, bytes]) => [nameOf(file, 'cjs'), bytes] as const);
+  const files = new Map([[BUNDLE_NAME, await makeLauncher()], ...named]);
+  return { files, program, packages: packagesOf(Object.keys(metafile.inputs)) };
 }
 
-/** The bundle with what `node` compiles of it at a start, for that Node and no other. */
-export async function withCodeCache({ files, packages }: Bundle, node: string): Promise<Bundle> {
-  return { files: new Map([...files, [CACHE_NAME, await recordCodeCache(files.get(PROGRAM_NAME)!, node)]]), packages };
+/** The bundle with what `node` compiles of it until a first client has got a list, for that Node and no other. */
+export async function withCodeCache(bundle: Bundle, node: string): Promise<Bundle> {
+  const caches = await recordCodeCache(bundle.program, node);
+  const named = [...caches].map(([file, bytes]) => [nameOf(file, 'cache'), bytes] as const);
+  return { ...bundle, files: new Map([...bundle.files, ...named]) };
 }
 
 /** Writes a bundle's files into an existing directory. */

@@ -1,15 +1,17 @@
 /**
- * `node code-cache-recorder.ts PROGRAM CACHE PORT`: runs the program on the socket at descriptor 3, is its first client, and writes what
- * V8 has compiled then. A process of its own, because it becomes nobody and because V8's flags are for the whole process.
+ * `node code-cache-recorder.ts DIRECTORY PORT FILE ...`: runs the program of these files (FILE.cjs) on the socket at descriptor 3, is its
+ * first client, and writes what V8 has compiled of each then (FILE.cache). A process of its own, because it becomes nobody and because V8's flags are for the whole process.
  */
 
 import { once } from 'node:events';
 import { openSync, readFileSync, writeSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { connect, type Socket } from 'node:net';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { constants, Script } from 'node:vm';
+import { type ProgramFile, startProgram } from './linker.ts';
 
 const NOBODY = 65534;
 
@@ -19,6 +21,9 @@ const LAST_NAME = 'staff-group';
 
 /** Stands in the cache; V8 does not look at it. */
 const FILENAME = '/usr/lib/gokr-rsyncd/gokr-rsyncd.cjs';
+
+/** All that may be compiled before anybody is served. */
+const FIRST_FILE = 'start';
 
 const CONFIG = `workers = 1\n[[module]]\nname = "files"\npath = "${MODULE}"\n`;
 
@@ -32,6 +37,9 @@ const NO_FILTERS = '\x04\0\0\x07\0\0\0\0';
 const SETTLE_MS = 200;
 
 const NEVER_MS = 3_600_000;
+
+/** How long the program gathers lines of its log (src/observe/log.ts). */
+const GATHER_MS = 20;
 
 /** Parts of Node that take as long to load as half of the program, and that nobody needs before the first transfer. */
 const TOO_EARLY = ['assert', 'crypto', 'http', 'tls', 'worker_threads', 'zlib'];
@@ -64,16 +72,17 @@ function becomeNobody(): void {
 
 /**
  * Takes time and chance away from the program, however busy the machine that builds it: what it does when it is late would be in some
- * caches and not in others. Its timers never fire, its clock stands still, and what it logs is written at once.
+ * caches and not in others. Its clock stands still, and its timers never fire, but for log lines, which are written with the next turn.
  * @returns when its log says that it listens; what a client did before that would come in another order each time.
  */
 function tame(): Promise<void> {
-  const { setTimeout, performance } = globalThis;
+  const { setImmediate, setTimeout, performance } = globalThis;
   const now = performance.now();
   performance.now = () => now;
   process.hrtime = Object.assign(() => [0, 0] as [number, number], { bigint: () => 0n });
-  const never = ((action: () => void) => setTimeout(action, NEVER_MS)) as never;
-  Object.assign(globalThis, { setTimeout: never, setInterval: never });
+  const never = (action: () => void) => setTimeout(action, NEVER_MS);
+  const late = (action: () => void, ms = 0) => (ms > GATHER_MS ? never(action) : setImmediate(action));
+  Object.assign(globalThis, { setTimeout: late, setInterval: never });
   return new Promise((resolve) => {
     process.getBuiltinModule('node:fs').write = ((_: number, lines: string, ...rest: unknown[]) => {
       if (lines.includes('"msg":"listening"')) resolve();
@@ -115,22 +124,28 @@ async function visit(port: number): Promise<void> {
   await leave(second);
 }
 
-const [program, cache, handed, port] = process.argv.slice(2) as [string, string, string, string];
-const source = readFileSync(program, 'latin1');
-const cacheFd = openSync(cache, 'wx');
-const handedFd = openSync(handed, 'wx+');
+const [directory, port, ...files] = process.argv.slice(2) as [string, string, ...string[]];
+const texts = new Map(files.map((file) => [file, readFileSync(join(directory, `${file}.cjs`), 'latin1')]));
+const caches = new Map(files.map((file) => [file, openSync(join(directory, `${file}.cache`), 'wx')]));
+const handedFd = openSync(join(directory, 'handed'), 'wx+');
 writeSync(handedFd, handOver('/etc/gokr-rsyncd.toml'), 0);
 becomeNobody();
 
 // What is compiled stays, however often memory is collected.
 setFlagsFromString('--no-flush-bytecode');
-const script = new Script(source, { filename: FILENAME, importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER });
+const scripts = new Map<string, Script>();
+function compile(file: string): ProgramFile {
+  const options = { filename: FILENAME, importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER };
+  const script = new Script(texts.get(file)!, options);
+  scripts.set(file, script);
+  return script.runInThisContext();
+}
 process.argv = [process.execPath, FILENAME, '--daemon'];
 Object.assign(process.env, { GOKR_RSYNCD_STAGE: String(handedFd), LISTEN_PID: String(process.pid), LISTEN_FDS: '1' });
 const isListening = tame();
-script.runInThisContext()(createRequire(import.meta.url), import.meta.url);
+startProgram(compile, createRequire(import.meta.url), import.meta.url);
 await isListening;
-const early = loadedTooEarly();
+const early = [...loadedTooEarly(), ...scripts.keys().filter((file) => file !== FIRST_FILE)];
 if (early.length > 0) {
   writeSync(2, `loaded before anybody is served: ${early.join(' ')}\n`);
   // What is thrown would be for the program's own handler.
@@ -138,7 +153,9 @@ if (early.length > 0) {
 }
 await delay(SETTLE_MS);
 await visit(Number(port));
+// Of what nobody has asked for, where its functions are.
+for (const file of files) if (!scripts.has(file)) compile(file);
 // Flags as they were: the cache holds their hash.
 for (const flag of ['--flush-bytecode', '--hash-seed=0', '--initial-heap-size=0', '--min-semi-space-size=0', '--max-semi-space-size=0']) setFlagsFromString(flag);
-writeSync(cacheFd, script.createCachedData());
+for (const [file, fd] of caches) writeSync(fd, scripts.get(file)!.createCachedData());
 process.exit(0);

@@ -1,12 +1,13 @@
 /** The drop-in of --print-dropin: what of the host the systemd unit, which sees nothing but its minimal root, may read. */
 
 import { basename } from 'node:path';
-import type { Config, ModuleConfig } from '../config/config.ts';
+import type { Config, LoadContext, ModuleConfig } from '../config/config.ts';
 import type { FileRecord } from '../config/file-record.ts';
 import { directoriesOf } from '../config/files.ts';
 import { ConfigError } from '../errors.ts';
 import { escapeControls } from '../observe/escape.ts';
 import { NAME_TABLES } from '../vfs/id-names.ts';
+import { readListenerKeys } from './listener-keys.ts';
 
 /** Our own files in the minimal root, and what systemd mounts there: a module over one of them would take it away. */
 const OWN_PATHS = ['/bin', '/dev', '/lib', '/lib64', '/proc', '/run', '/sys', '/usr/lib/gokr-rsyncd'];
@@ -22,6 +23,16 @@ const OWN_FILES = '/etc/gokr-rsyncd/';
 
 /** Where the drop-in belongs. */
 const PLACE = '/etc/systemd/system/gokr-rsyncd.service.d/modules.conf';
+
+/**
+ * The text of the drop-in for a configuration that was read with this context; the files of its listeners are read as well.
+ * @throws ConfigError as dropinText.
+ */
+export function dropinFor(config: Config, context: LoadContext & { readonly record: FileRecord }): string {
+  // They are read for the record alone.
+  for (const listener of config.listeners) readListenerKeys(listener, context);
+  return dropinText(config, context.record);
+}
 
 /**
  * The text of the drop-in: one read-only bind per module path, sub-mounts included, and the files that the configuration names,

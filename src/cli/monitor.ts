@@ -7,10 +7,9 @@ import { listenMonitoring, type Page } from '../listener/monitoring.ts';
 import type { InheritedDescriptor, Listener, TcpAddress } from '../listener/tcp.ts';
 import type { DaemonFacts, DaemonState, Guarantee, Readiness, ShownListener } from '../observe/daemon-state.ts';
 import type { RootLogger } from '../observe/log.ts';
-import { MetricsText } from '../observe/metrics.ts';
+import type { MetricsText } from '../observe/metrics.ts';
 import type { LogBudget } from '../observe/session-log.ts';
 import { bytesSentIn, EMPTY_SNAPSHOT, type LoopSnapshot, sumSnapshots } from '../observe/snapshot.ts';
-import { statusPage, statusPagePolicy } from '../observe/status-page.ts';
 import { Throughput } from '../observe/throughput.ts';
 import { monotonicMs } from '../shared.ts';
 
@@ -97,15 +96,17 @@ export class Monitor {
   /** The answer to one path; null for what does not exist. */
   async page(path: string): Promise<Page | null> {
     switch (path) {
-      case '/':
+      case '/': {
+        const { statusPage, statusPagePolicy } = await import('../observe/status-page.ts');
         return {
           status: 200,
           type: 'text/html; charset=utf-8',
           body: statusPage(await this.state()),
           policy: statusPagePolicy(),
         };
+      }
       case '/metrics': {
-        this.#metrics ??= MetricsText.load();
+        this.#metrics ??= import('../observe/metrics.ts').then(({ MetricsText }) => MetricsText.load());
         const metrics = await this.#metrics;
         return { status: 200, type: metrics.contentType, body: await metrics.render(await this.state()) };
       }

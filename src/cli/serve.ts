@@ -11,14 +11,12 @@ import { ownerWarning } from '../sandbox/user-namespace.ts';
 import { settleSandbox } from './guarantees.ts';
 import { keyFields, keyWarnings, type ListenerKeys } from './listener-keys.ts';
 import { type ListenerPlan, leftOut, type Place, planListeners, planMonitoring } from './listeners.ts';
-import { showTransfers } from './live-lines.ts';
 import { Monitor } from './monitor.ts';
 import { Reload } from './reload.ts';
 import { loadHostTables } from './served-modules.ts';
 import { connectServiceManager, statusText } from './service-manager.ts';
 import { endSignal, onReloadSignal } from './signals.ts';
 import type { Start } from './stages.ts';
-import { startSummary } from './start-summary.ts';
 import { quieter, terminalOf } from './terminal.ts';
 import { type OpenListener, openWorkers, type Workers } from './workers.ts';
 
@@ -71,10 +69,11 @@ export async function serve(start: Start, entry: URL): Promise<number> {
     announce(workers.listeners, config, logger);
     if (terminal !== null) {
       const monitored = watched.map(({ addressText }) => addressText);
+      const { startSummary } = await import('./start-summary.ts');
       const started = { config, listeners: workers.listeners, monitoring: monitored, guarantees };
       logger.writeText(() => startSummary(started, terminal.isColoured));
       logger.level = config.logLevel;
-      if (terminal.canMove) live = showTransfers(workers, logger, terminal);
+      if (terminal.canMove) live = (await import('./live-lines.ts')).showTransfers(workers, logger, terminal);
     }
     const shown = workers.listeners.map(({ addressText, keys }) => ({ kind: keys.current.kind, address: addressText }));
     if (watched.length > 0) monitor.ready(() => workers.snapshot(), shown, guarantees);

@@ -3,7 +3,6 @@
 import type { Config } from '../config/config.ts';
 import { configText } from '../config/portable.ts';
 import { DigestCache } from '../flist/digest-cache.ts';
-import { ListCache } from '../flist/shared-lists.ts';
 import type { OnClient } from '../listener/proxy.ts';
 import { SocketTransport } from '../listener/socket-transport.ts';
 import { type InheritedDescriptor, type Listener, listenSockets, type TcpAddress } from '../listener/tcp.ts';
@@ -14,6 +13,7 @@ import { TransferLog } from '../observe/transfer-log.ts';
 import { overload } from '../session/overload.ts';
 import { WaitingRoom } from '../session/queue.ts';
 import { configurationChanged, stoppingSoon } from '../session/refusals.ts';
+import { LateListCache } from './late-list-cache.ts';
 import type { KeysOf, ListenerKeys } from './listener-keys.ts';
 import { clientsOf } from './proxied.ts';
 import { RunningSessions, type Service } from './running-sessions.ts';
@@ -50,7 +50,7 @@ export class Serving {
   readonly #digestCounts = { hits: 0, misses: 0 };
   /** Of the configuration that holds. */
   #configText = '';
-  #listCache: ListCache | null = null;
+  #listCache: LateListCache | null = null;
   #digestCache: DigestCache | null = null;
   readonly #caches: SharedCaches;
   #bounds: SharedBounds;
@@ -90,7 +90,8 @@ export class Serving {
     this.#services.use(limits, this.#bounds);
     const { compression, logBudget } = this.#bounds;
     this.#listCache?.close();
-    this.#listCache = new ListCache(this.#caches, tables.epoch, this.#listCounts);
+    const listCache = new LateListCache(this.#caches, tables.epoch, this.#listCounts);
+    this.#listCache = listCache;
     this.#digestCache = new DigestCache(this.#caches.digests, this.#digestCounts);
     const daemon = {
       modules: servedModules(config, tables),
@@ -102,7 +103,7 @@ export class Serving {
       waitingRoom: this.#waitingRoom,
       registry: this.registry,
       transferLog: new TransferLog(limits),
-      listCache: this.#listCache,
+      listCache: () => listCache.get(),
       digestCache: this.#digestCache,
     };
     this.#bounds.accepts.open();

@@ -1,12 +1,14 @@
 /** What sessions that transfer need to be loaded; serving.ts, once.ts and command-mode.ts ask for it. */
 
-import { loadChecksums } from '../checksum/pool.ts';
 import type { CompressionTools } from '../compress/choose.ts';
 import type { Limiter } from '../compress/limiter.ts';
-import { lz4BlockFunction } from '../compress/lz4.ts';
 
 /** Loads checksums and compressors. */
 export async function loadTools(limiter: Limiter): Promise<CompressionTools> {
+  const [{ loadChecksums }, { lz4BlockFunction }] = await Promise.all([
+    import('../checksum/pool.ts'),
+    import('../compress/lz4.ts'),
+  ]);
   await loadChecksums();
   return { limiter, lz4: lz4BlockFunction() };
 }

@@ -7,8 +7,8 @@ import type { Config, LoadContext } from '../config/config.ts';
 import { FileRecord, type FileRecordJson } from '../config/file-record.ts';
 import { directoriesOf } from '../config/files.ts';
 import { SandboxError } from '../errors.ts';
-import type { Outcome } from '../sandbox/confine.ts';
 import { lockedIn, lockIn } from '../sandbox/lock-in.ts';
+import type { Outcome } from '../sandbox/outcome.ts';
 import { NAME_TABLES } from '../vfs/id-names.ts';
 import { closeModuleRoot, openModuleRoot } from '../vfs/open-root.ts';
 

@@ -10,7 +10,6 @@ import type { ListenerPlan } from './listeners.ts';
 import { MainThread } from './main-thread.ts';
 import type { HostTables } from './served-modules.ts';
 import { workerCount } from './worker-count.ts';
-import { WorkerThreads } from './worker-threads.ts';
 
 /** A socket that is open. */
 export interface OpenListener {
@@ -87,5 +86,6 @@ export async function openWorkers(setup: WorkersSetup): Promise<Workers> {
     logger.warn({ workers: 1, wanted: count }, 'the main thread serves alone: workers need the FFI of Node (node:ffi)');
     return MainThread.open(prepared, setup);
   }
+  const { WorkerThreads } = await import('./worker-threads.ts');
   return WorkerThreads.open(prepared, { ...setup, count, duplicate });
 }

@@ -6,11 +6,12 @@
  * no_new_privs, and seccomp comes last because it denies the rest.
  */
 
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { SandboxError } from '../errors.ts';
 import { HAND_OVER_VARIABLE, keepOverExec, openHandOver, writeHandOver } from './hand-over.ts';
 import { type LandlockRule, landlockAbi, restrictFiles } from './landlock.ts';
 import { enterMinimalRoot } from './minimal-root.ts';
+import { type Handed, type Outcome, unconfined } from './outcome.ts';
 import { forbidNewPrivileges, giveUpRoot } from './privileges.ts';
 import { findRuntime, isOpenToAll, isReadableToAll, type Runtime } from './runtime-files.ts';
 import { filterCalls, isFilterPossible } from './seccomp.ts';
@@ -41,28 +42,6 @@ export interface Confinement {
   readonly message: unknown;
 }
 
-/** What confine() could do, as the next stage hears of it. What holds, it finds out for itself (self-test.ts). */
-export interface Outcome {
-  /** The process sees a root of its own. */
-  readonly ownRoot: boolean;
-  /** 0: no Landlock. */
-  readonly landlockAbi: number;
-  readonly seccomp: boolean;
-  /** What could not be done and why, one line each. */
-  readonly gaps: readonly string[];
-}
-
-/** The hand-over of confine(). */
-export interface Handed {
-  readonly outcome: Outcome;
-  readonly message: unknown;
-}
-
-/** Nothing was done. */
-export function unconfined(...gaps: readonly string[]): Outcome {
-  return { ownRoot: false, landlockAbi: 0, seccomp: false, gaps };
-}
-
 /** The calls, or the reason why this process cannot confine itself. */
 export async function kernelForConfinement(): Promise<Kernel | string> {
   if (process.platform !== 'linux') return `no sandbox on ${process.platform}: only the identity is given up`;
@@ -73,11 +52,6 @@ export async function kernelForConfinement(): Promise<Kernel | string> {
     if (thrown instanceof SandboxError) return thrown.message;
     throw thrown;
   }
-}
-
-/** True for a process that somebody else has locked in: it may not gain anything and its calls are filtered. */
-export function isConfinedAlready(status = readFileSync('/proc/self/status', 'latin1')): boolean {
-  return /^NoNewPrivs:\t1$/m.test(status) && /^Seccomp:\t2$/m.test(status);
 }
 
 /**

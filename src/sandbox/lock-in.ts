@@ -4,8 +4,9 @@
  * cli/stages.ts instead.
  */
 
-import { confine, type Handed, kernelForConfinement, type Outcome, unconfined } from './confine.ts';
+import { confine, kernelForConfinement } from './confine.ts';
 import { HAND_OVER_VARIABLE, takeHandOver } from './hand-over.ts';
+import { type Handed, type Outcome, unconfined } from './outcome.ts';
 
 /** What the mode still needs. */
 export interface LockInOptions<M> {

@@ -98,9 +98,13 @@ function codeOf(main: string): string[] {
   return [directory, join(project, 'package.json'), ...packagesAbove(project)];
 }
 
-/** What is started, the program behind it and the code that V8 has compiled of it (deploy/build/bundle.ts). */
+/** What is started, the files of the program behind it and the code that V8 has compiled of them (deploy/build/bundle.ts). */
 function bundleOf(main: string): string[] {
-  return [...new Set(['mjs', 'cjs', 'cache'].map((name) => main.replace(/mjs$/, name)))];
+  const directory = dirname(main);
+  const files = readdirSync(directory).filter(
+    (name) => name.startsWith(basename(main, 'mjs')) && /\.(cjs|cache)$/.test(name),
+  );
+  return [main, ...files.map((name) => join(directory, name))];
 }
 
 /** The directories in which Node looks for packages. */

@@ -1,5 +1,5 @@
 /**
- * Receives the client's argument lists (1-session.md 3.1, 3.4); connect.ts calls it after `OK`.
+ * Receives the client's argument lists (1-session.md 3.1, 3.4); session.ts asks for them after `OK`.
  *
  *   protocol < 30:  { arg LF } LF       protocol >= 30:  { arg NUL } NUL
  *   with -s, then:  "rsync" NUL { arg NUL } NUL          in every protocol
@@ -7,8 +7,10 @@
 
 import { LimitError, ProtocolError } from '../errors.ts';
 import type { Limits } from '../limits.ts';
-import { requestsSecludedArgs } from '../options/parse.ts';
+import { parseServerArgs, requestsSecludedArgs } from '../options/parse.ts';
+import type { ServerOptions } from '../options/server-options.ts';
 import type { ByteSource } from './line-source.ts';
+import type { ServedModule } from './served-module.ts';
 
 const NUL = 0x00;
 const LF = 0x0a;
@@ -21,6 +23,27 @@ export interface ArgumentLists {
 }
 
 type ArgumentLimits = Pick<Limits, 'args' | 'argBytes' | 'argsTotalBytes'>;
+
+/**
+ * Reads and parses the argument list; a refused option is in the result, not thrown.
+ * @throws LimitError, ProtocolError, PeerGone
+ */
+export async function receiveOptions(
+  source: ByteSource,
+  protocol: number,
+  module: Pick<ServedModule, 'xattrs' | 'refusePatterns'>,
+  limits: Limits,
+): Promise<ServerOptions> {
+  const { first, second } = await readArguments(source, protocol, limits);
+  return parseServerArgs(first, {
+    protocol,
+    daemon: true,
+    secondBatch: second,
+    features: { compression: true, xattrs: module.xattrs !== null },
+    refusePatterns: module.refusePatterns,
+    limits,
+  });
+}
 
 /**
  * Reads one or two lists from a daemon's client.

@@ -1,19 +1,14 @@
-/** From the first byte to the options: greeting, module, access, login, arguments (1-session.md 2 and 3). */
+/** From the first byte to `OK`: greeting, module, access, login (1-session.md 2). */
 
-import { md4 } from '../checksum/md4.ts';
 import { SandboxError } from '../errors.ts';
 import type { Limits } from '../limits.ts';
 import type { SessionRecord } from '../observe/session-log.ts';
-import { parseServerArgs } from '../options/parse.ts';
-import type { ServerOptions } from '../options/server-options.ts';
 import { openModuleRoot } from '../vfs/open-root.ts';
 import type { ByteReader } from '../wire/reader.ts';
 import type { PeerAddress } from '../wire/transport.ts';
 import type { Watchdog } from '../wire/watchdog.ts';
 import type { FrameWriter } from '../wire/writer.ts';
 import type { AdmissionTicket } from './admission-ticket.ts';
-import { readArguments } from './arguments.ts';
-import { authenticate } from './auth.ts';
 import { exchangeGreeting, moduleListing, readModuleRequest } from './greeting.ts';
 import type { TextSink } from './line-source.ts';
 import { type WaitingRoom, waitForPlace } from './queue.ts';
@@ -85,6 +80,9 @@ export async function requestModule(
   if (module.authentication !== null) {
     watchdog.enter({ name: 'the login', totalMs: limits.authMs, totalLimit: 'authMs', idleMs: 0 });
     const { authentication } = module;
+    // Most modules want no login, and a start up to the first greeting does without.
+    const { authenticate } = await import('./auth.ts');
+    const { md4 } = await import('../checksum/md4.ts');
     record.user = await authenticate(reader, sink, { moduleText: module.name, authentication, greeting, md4, limits });
     if (context.onLogin?.(record) === false) throw tooManyConnections(1);
   }
@@ -123,25 +121,4 @@ function openRoot(module: ServedModule, limits: Limits): number {
     if (thrown instanceof SandboxError) throw chdirFailed(thrown.message);
     throw thrown;
   }
-}
-
-/**
- * Reads and parses the argument list; a refused option is in the result, not thrown.
- * @throws LimitError, ProtocolError, PeerGone
- */
-export async function receiveOptions(
-  reader: ByteReader,
-  protocol: number,
-  module: ServedModule,
-  limits: Limits,
-): Promise<ServerOptions> {
-  const { first, second } = await readArguments(reader, protocol, limits);
-  return parseServerArgs(first, {
-    protocol,
-    daemon: true,
-    secondBatch: second,
-    features: { compression: true, xattrs: module.xattrs !== null },
-    refusePatterns: module.refusePatterns,
-    limits,
-  });
 }

@@ -1,6 +1,6 @@
 /** The life of one connection, straight down the protocol document; the only place that catches everything. */
 
-import { type CompressionTools, requireLibrary } from '../compress/choose.ts';
+import type { CompressionTools } from '../compress/choose.ts';
 import { AccessError, Bug, EXIT, type LimitError, PeerGone, RsyncError, UsageError } from '../errors.ts';
 import type { DigestCache } from '../flist/digest-cache.ts';
 import type { ListCache } from '../flist/shared-lists.ts';
@@ -24,13 +24,13 @@ import type { Transport } from '../wire/transport.ts';
 import { Watchdog } from '../wire/watchdog.ts';
 import { FrameWriter } from '../wire/writer.ts';
 import type { AdmissionTicket } from './admission-ticket.ts';
-import { type LoginJudge, receiveOptions, requestModule } from './connect.ts';
+import { type LoginJudge, requestModule } from './connect.ts';
 import { overload, type Sheddable } from './overload.ts';
-import { type Agreement, exchangePreamble } from './preamble.ts';
+import type { Agreement } from './preamble.ts';
 import type { WaitingRoom } from './queue.ts';
 import { tooManyConnections } from './refusals.ts';
 import type { ServedModule } from './served-module.ts';
-import { runTransfer, transferExit } from './transfer-phase.ts';
+import type { SessionWork } from './work.ts';
 
 /** What all sessions share. */
 export interface Daemon {
@@ -45,7 +45,7 @@ export interface Daemon {
   readonly registry: SessionRegistry;
   readonly transferLog: TransferLog;
   /** For the modules that share file lists; absent where there is one session only. */
-  readonly listCache?: ListCache;
+  readonly listCache?: () => Promise<ListCache>;
   /** Likewise, for `-c`. */
   readonly digestCache?: DigestCache;
   /** Who waits for a place in a module; absent where there is one session only. */
@@ -54,6 +54,16 @@ export interface Daemon {
   readonly onLogin?: LoginJudge;
   /** Called with what became of each session, when its connection is closed. */
   readonly onEnd?: (record: Readonly<SessionRecord>) => void;
+}
+
+/** What a session knows when its transfer begins. */
+interface Agreed {
+  readonly options: ServerOptions;
+  readonly agreement: Agreement;
+  readonly messages: ClientMessages;
+  readonly module: ServedModule;
+  readonly rootFd: number;
+  readonly compressionTools: CompressionTools;
 }
 
 /** How far a session has come, which decides how an error can be told. */
@@ -169,7 +179,10 @@ class Session implements LiveSession, Sheddable {
     try {
       const { argumentsMs, filterMs, filterIdleMs } = limits;
       this.#watchdog.enter({ name: 'the arguments', totalMs: argumentsMs, totalLimit: 'argumentsMs', idleMs: 0 });
-      const options = await receiveOptions(this.#reader, protocol, module, limits);
+      // The client's arguments are on their way meanwhile.
+      this.#writer.flush();
+      const { work } = await import('./work.ts');
+      const options = await work.receiveOptions(this.#reader, protocol, module, limits);
       const hasPlace = this.#ticket.argumentsComplete();
       // SECURITY: what comes now is work. Ten sessions that begin at once would each do a slice of it before anybody else's turn.
       await this.#slice.yield();
@@ -180,27 +193,21 @@ class Session implements LiveSession, Sheddable {
         ...{ idleMs: filterIdleMs, idleLimit: 'filterIdleMs' },
       });
       const tools = await this.#daemon.tools();
-      const agreement = await exchangePreamble(this.#reader, this.#writer, { options, protocol, tools });
+      const agreement = await work.exchangePreamble(this.#reader, this.#writer, { options, protocol, tools });
       const messages = this.#startMux(protocol);
       if (options.refusal !== null) throw options.refusal;
-      requireLibrary(agreement.compression, tools);
+      work.requireLibrary(agreement.compression, tools);
       if (!hasPlace) throw tooManyConnections(module.maxConnections);
-      await this.#transfer({ options, agreement, messages, module, rootFd, compressionTools: tools });
+      await this.#transfer(work, { options, agreement, messages, module, rootFd, compressionTools: tools });
     } finally {
       closeModuleRoot(rootFd);
     }
   }
 
-  async #transfer(agreed: {
-    options: ServerOptions;
-    agreement: Agreement;
-    messages: ClientMessages;
-    module: ServedModule;
-    rootFd: number;
-    compressionTools: CompressionTools;
-  }): Promise<void> {
+  async #transfer({ runTransfer, transferExit }: SessionWork, agreed: Agreed): Promise<void> {
     const { options, messages, module } = agreed;
-    const { listCache, digestCache } = this.#daemon;
+    const { digestCache } = this.#daemon;
+    const listCache = module.listCache === null ? undefined : await this.#daemon.listCache?.();
     const timeoutSec = options.timeoutSec > 0 ? Math.min(options.timeoutSec, module.timeoutSec) : module.timeoutSec;
     if (options.quiet) messages.setQuiet();
     messages.ioTimeout(timeoutSec);
