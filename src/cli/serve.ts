@@ -64,8 +64,9 @@ export async function serve(start: Start, entry: URL): Promise<number> {
     const linkless = config.modules.filter(({ path }) => tables.linkless.has(path)).map(({ name }) => name);
     if (linkless.length > 0) logger.info({ modules: linkless }, 'mounted so that the kernel follows no link');
     await workers.start(config, tables, watched.length > 0);
-    // Before anybody can know that we serve: without a handler, the signal ends the process.
+    // Before anybody can know that we serve: without a handler, a signal ends the process.
     onReloadSignal(reloadFor(start, workers, logger, manager));
+    const ending = endSignal();
     announce(workers.listeners, config, logger);
     if (terminal !== null) {
       const monitored = watched.map(({ addressText }) => addressText);
@@ -81,7 +82,7 @@ export async function serve(start: Start, entry: URL): Promise<number> {
       () => statusText(workers.sessions, workers.bytesSent),
       () => workers.isResponsive,
     );
-    const signal = await Promise.race([endSignal(), workers.failure]);
+    const signal = await Promise.race([ending, workers.failure]);
     manager.stopping();
     monitor.draining();
     logger.info({ signal, sessions: workers.sessions }, 'stopping');
