@@ -38,7 +38,9 @@ export interface Bundle {
 const withoutTransports: Plugin = {
   name: 'without-transports',
   setup(on) {
-    on.onResolve({ filter: /^thread-stream$/ }, ({ path }) => ({ path, namespace: 'absent' }));
+    on.onResolve({ filter: /^\.(\/lib)?\/transport$/ }, ({ importer, path }) =>
+      importer.includes('/node_modules/pino/') ? { path, namespace: 'absent' } : null,
+    );
     on.onResolve({ filter: /^(node:)?worker_threads$/ }, ({ importer, path }) =>
       importer.includes('/node_modules/pino/') ? { path, namespace: 'main-thread' } : null,
     );

@@ -6,7 +6,6 @@
 import { type ProgramFile, startProgram } from './linker.ts';
 
 const { closeSync, existsSync, fstatSync, openSync, readSync } = process.getBuiltinModule('node:fs');
-const { createRequire } = process.getBuiltinModule('node:module');
 const { constants, Script } = process.getBuiltinModule('node:vm');
 
 /** Of one file of the program; open from the start, so that what is loaded late is of the same build however long that takes. */
@@ -49,4 +48,4 @@ function compile(file: string): ProgramFile {
   return program.runInThisContext();
 }
 
-startProgram(compile, createRequire(import.meta.url), import.meta.url);
+startProgram(compile, import.meta.url);

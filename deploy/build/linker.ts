@@ -10,7 +10,7 @@ type Part = () => Names | undefined;
 
 /** What the text of a file is: its parts by name. `link` gives what a part of any file exports, `load` does so later. */
 export type ProgramFile = (
-  require: NodeJS.Require,
+  require: (part: string) => unknown,
   entry: string,
   link: (name: string) => Names,
   load: (name: string) => Promise<Names>,
@@ -21,11 +21,11 @@ export type ProgramFile = (
  * @param compile gives a file by its name; called once for each.
  * @param entry address of the file that Node was started with.
  */
-export function startProgram(compile: (file: string) => ProgramFile, require: NodeJS.Require, entry: string): void {
+export function startProgram(compile: (file: string) => ProgramFile, entry: string): void {
   const files = new Map<string, Readonly<Record<string, Part>>>();
   const linked = new Map<string, Names>();
   const partsOf = (file: string) => {
-    const parts = files.get(file) ?? compile(file)(require, entry, link, load);
+    const parts = files.get(file) ?? compile(file)(partOfNode, entry, link, load);
     files.set(file, parts);
     return parts;
   };
@@ -39,4 +39,11 @@ export function startProgram(compile: (file: string) => ProgramFile, require: No
   };
   const load = async (name: string): Promise<Names> => link(name);
   link('start/main');
+}
+
+/** All that is in no file of the program. Node's own `require` would load what finds packages, and maps of sources. */
+function partOfNode(name: string): unknown {
+  const part: unknown = process.getBuiltinModule(name);
+  if (part === undefined) throw Object.assign(new Error(`Cannot find module '${name}'`), { code: 'MODULE_NOT_FOUND' });
+  return part;
 }

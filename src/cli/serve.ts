@@ -46,7 +46,6 @@ export async function serve(start: Start, entry: URL): Promise<number> {
   for (const warning of config.warnings) logger.warn(warning);
   const owners = ownerWarning();
   if (owners !== null) logger.warn(owners);
-  const manager = await connectServiceManager(environment, process.pid, start.notifyFd);
   const { plans, monitoring } = placesOf(start);
   for (const { kind, address } of leftOut(config, plans)) {
     logger.warn(
@@ -57,6 +56,7 @@ export async function serve(start: Start, entry: URL): Promise<number> {
   const workers = await openWorkers({ config, context, plans, logger, entry });
   const monitor = new Monitor(config, logger, [workers.logBudget]);
   let live: { stop(): void } | null = null;
+  let manager: ServiceNotifier | null = null;
   try {
     const watched = await monitor.listen(monitoring);
     for (const { addressText } of watched) logger.info({ address: addressText }, 'monitoring');
@@ -64,6 +64,8 @@ export async function serve(start: Start, entry: URL): Promise<number> {
     const linkless = config.modules.filter(({ path }) => tables.linkless.has(path)).map(({ name }) => name);
     if (linkless.length > 0) logger.info({ modules: linkless }, 'mounted so that the kernel follows no link');
     await workers.start(config, tables, watched.length > 0);
+    if (environment.NOTIFY_SOCKET !== undefined) await answerThoseWhoWait();
+    manager = await connectServiceManager(environment, process.pid, start.notifyFd);
     // Before anybody can know that we serve: without a handler, a signal ends the process.
     onReloadSignal(reloadFor(start, workers, logger, manager));
     const ending = endSignal();
@@ -91,10 +93,18 @@ export async function serve(start: Start, entry: URL): Promise<number> {
     live?.stop();
     await workers.close();
     await monitor.close();
-    manager.close();
+    manager?.close();
   }
   await logger.flushed(LOG_FLUSH_MS);
   return 0;
+}
+
+/**
+ * Lets the event loop accept whose connection has started this service, and greet him, before the connection to the service manager is
+ * made, which takes a tenth of a start. A socket that was just opened is looked at in the second turn.
+ */
+async function answerThoseWhoWait(): Promise<void> {
+  for (let turn = 0; turn < 2; turn++) await new Promise((resolve) => setImmediate(resolve));
 }
 
 /** Sockets that the first stage has bound, those of a service manager, or addresses. */

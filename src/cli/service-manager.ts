@@ -1,4 +1,4 @@
-/** The connection to whoever started us as a service, if anybody did; serve.ts opens it before anything is served. */
+/** The connection to whoever started us as a service, if anybody did; serve.ts opens it when it can serve. */
 
 import {
   descriptorSink,
