@@ -5,7 +5,6 @@
 
 import { once } from 'node:events';
 import { openSync, readFileSync, writeSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -143,7 +142,7 @@ function compile(file: string): ProgramFile {
 process.argv = [process.execPath, FILENAME, '--daemon'];
 Object.assign(process.env, { GOKR_RSYNCD_STAGE: String(handedFd), LISTEN_PID: String(process.pid), LISTEN_FDS: '1' });
 const isListening = tame();
-startProgram(compile, createRequire(import.meta.url), import.meta.url);
+startProgram(compile, import.meta.url);
 await isListening;
 const early = [...loadedTooEarly(), ...scripts.keys().filter((file) => file !== FIRST_FILE)];
 if (early.length > 0) {

@@ -24,21 +24,21 @@ const SIZES = {
   heldMemory: HeldMemory.BYTES,
 } as const;
 
-/** Bytes of a page. */
-const PAGES = { directories: 2048, recordings: 8192, digests: 32 } as const;
+/** Bytes of a page of each cache, and the bound on what it holds. */
+const CACHES = {
+  directories: { pageBytes: 2048, limit: 'listCacheBytes' },
+  recordings: { pageBytes: 8192, limit: 'listCacheBytes' },
+  digests: { pageBytes: 32, limit: 'digestCacheBytes' },
+} as const satisfies Readonly<Record<string, { readonly pageBytes: number; readonly limit: LimitName }>>;
 
-const CACHE_LIMITS = {
-  directories: 'listCacheBytes',
-  recordings: 'listCacheBytes',
-  digests: 'digestCacheBytes',
-} as const satisfies Record<keyof typeof PAGES, LimitName>;
+type CacheName = keyof typeof CACHES;
 
 /** What holds one page of each. */
 const SMALLEST_CACHE = 32 * 1024;
 
 type CacheLimits = Pick<Limits, 'listCacheBytes' | 'digestCacheBytes'>;
 
-type Part = keyof typeof SIZES | keyof typeof PAGES;
+type Part = keyof typeof SIZES | CacheName;
 
 /** More jobs than these would take the processor from the event loops, and from every client that has asked for no compression. */
 const CORES = availableParallelism();
@@ -99,14 +99,13 @@ export function boundsOver(state: SharedState, worker: number, limits: Limits): 
 }
 
 /** What sessions of all workers keep for others. */
-export type SharedCaches = Readonly<Record<keyof typeof PAGES, SharedStore>>;
+export type SharedCaches = Readonly<Record<CacheName, SharedStore>>;
 
 /** The caches as one worker sees them: once in its life, since it counts what it holds. */
 export function cachesOver(state: SharedState, worker: number): SharedCaches {
-  const stores = Object.entries(PAGES).map(([part, pageBytes]) => {
-    const memory = state[part as keyof typeof PAGES];
-    const limit = CACHE_LIMITS[part as keyof typeof PAGES];
-    return [part, new SharedStore({ bytes: memory.byteLength, pageBytes, limit }, { memory, worker })];
+  const stores = Object.entries(CACHES).map(([part, cache]) => {
+    const memory = state[part as CacheName];
+    return [part, new SharedStore({ bytes: memory.byteLength, ...cache }, { memory, worker })];
   });
   return Object.fromEntries(stores) as SharedCaches;
 }

@@ -42,12 +42,11 @@ async function readDigest(
   const { digests } = context;
   const { stats: listed } = examined;
   const size = Number(listed.size);
-  const window = size > SMALL_FILE ? borrowReadWindow() : null;
-  const chunk = window === null ? acquireChunk() : null;
+  const memory = borrowMemory(size);
   try {
     const begunMs = Date.now();
     const before = digests === null ? null : file.stats();
-    await hashFile(context, file, size, window ?? chunk!.bytes);
+    await hashFile(context, file, size, memory.bytes);
     const digest = sum.digest();
     if (digests !== null && before !== null) {
       digests.cache.keep(digests.sum, digest, { listed, before, after: file.stats(), begunMs });
@@ -57,10 +56,17 @@ async function readDigest(
     if (thrown instanceof FileError) return null;
     throw thrown;
   } finally {
-    if (window !== null) returnReadWindow(window);
-    if (chunk !== null) releaseChunk(chunk);
+    memory.giveBack();
     file.close();
   }
+}
+
+/** Something to read a file of that size into, until it is given back: a window for a large one, else, or when all are lent, a chunk. */
+function borrowMemory(size: number): { readonly bytes: Buffer; readonly giveBack: () => void } {
+  const window = size > SMALL_FILE ? borrowReadWindow() : null;
+  if (window !== null) return { bytes: window, giveBack: () => returnReadWindow(window) };
+  const chunk = acquireChunk();
+  return { bytes: chunk.bytes, giveBack: () => releaseChunk(chunk) };
 }
 
 /** Feeds the first `size` bytes of a file, or all when it is shorter by now, into the sum of the list. */

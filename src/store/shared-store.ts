@@ -66,8 +66,6 @@ export class SharedStore {
   readonly #pages: SharedPages;
   readonly #count: number;
   readonly #limit: LimitName | undefined;
-  /** Blobs that had to make room for others of this worker. */
-  evictions = 0;
   /** How often this worker holds each slot. */
   readonly #holds = new Map<number, number>();
 
@@ -305,7 +303,6 @@ export class SharedStore {
       if (victim === 0 || (sparedTag !== 0 && this.#slots.get(victim, S_TAG) === sparedTag)) return false;
       const next = this.#slots.get(victim, S_NEWER);
       this.#evict(victim);
-      this.evictions++;
       victim = next;
     }
     return true;

@@ -3,27 +3,16 @@
 import { spawnSync } from 'node:child_process';
 import { chmodSync, chownSync, copyFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { compareSnapshots } from '../helpers/compare-snapshots.ts';
 import { rsync } from '../helpers/rsync.ts';
 import { mustRun, run } from '../helpers/run.ts';
 import { snapshot } from '../helpers/snapshot.ts';
 import { missing } from '../setup/clients.ts';
-import { haveSshd, type Login, NODE, type Sshd, startSshd, writeProgram } from './sshd-server.ts';
-import { openSshdStage, type SshdStage } from './sshd-stage.ts';
+import { type Login, NODE, startSshd, writeProgram } from './sshd-server.ts';
+import { runnable, sshd, stage, useSshdStage } from './sshd-stage.ts';
 
-const runnable = haveSshd();
-
-let stage: SshdStage;
-let sshd: Sshd;
-beforeAll(async () => {
-  if (!runnable) return;
-  stage = await openSshdStage();
-  sshd = stage.sshd;
-});
-afterAll(async () => {
-  if (runnable) await sshd.close();
-});
+useSshdStage();
 
 describe.runIf(runnable)('as a daemon over a remote shell', () => {
   const config = (path: string, more = '') => {

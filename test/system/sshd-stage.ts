@@ -2,7 +2,7 @@
 
 import { chownSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect } from 'vitest';
+import { afterAll, beforeAll, expect } from 'vitest';
 import { compareSnapshots } from '../helpers/compare-snapshots.ts';
 import { oddTree } from '../helpers/odd-tree.ts';
 import { rsync } from '../helpers/rsync.ts';
@@ -11,7 +11,7 @@ import { filterTree } from '../helpers/small-trees.ts';
 import { type Snapshot, snapshot } from '../helpers/snapshot.ts';
 import { staleTree } from '../helpers/stale-tree.ts';
 import { makeTree, type TreeEntry } from '../helpers/tree.ts';
-import { type Login, type Sshd, startSshd } from './sshd-server.ts';
+import { haveSshd, type Login, type Sshd, startSshd } from './sshd-server.ts';
 
 /** The user's home, and what a restricted key serves. */
 const HOME: readonly TreeEntry[] = [
@@ -100,8 +100,25 @@ function linesOf({ stdout, stderr }: RunResult): Pick<Outcome, 'stdout' | 'stder
   return { stdout: lines(stdout), stderr: lines(stderr).filter((line) => !OWN_END.test(line)) };
 }
 
+/** Whether the tests that need a stage can run here. */
+export const runnable = haveSshd();
+
+/** Set before the first test of a file that calls `useSshdStage`. */
+export let stage: SshdStage;
+export let sshd: Sshd;
+
+/** A stage for all tests of a file, where one can be had. */
+export function useSshdStage(): void {
+  if (!runnable) return;
+  beforeAll(async () => {
+    stage = await openSshdStage();
+    sshd = stage.sshd;
+  });
+  afterAll(() => sshd.close());
+}
+
 /** Starts sshd beside the trees `tree`, `filter`, `home` and `stale`, in its own directory. */
-export async function openSshdStage(): Promise<SshdStage> {
+async function openSshdStage(): Promise<SshdStage> {
   const sshd = await startSshd();
   for (const [name, entries] of Object.entries({ tree: oddTree(), filter: filterTree(), home: HOME })) {
     mkdirSync(join(sshd.dir, name), { recursive: true });

@@ -2,23 +2,11 @@
 
 import { chmodSync, existsSync, mkdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { rsync } from '../helpers/rsync.ts';
-import { haveSshd, type Sshd } from './sshd-server.ts';
-import { openSshdStage, type SshdStage } from './sshd-stage.ts';
+import { runnable, sshd, stage, useSshdStage } from './sshd-stage.ts';
 
-const runnable = haveSshd();
-
-let stage: SshdStage;
-let sshd: Sshd;
-beforeAll(async () => {
-  if (!runnable) return;
-  stage = await openSshdStage();
-  sshd = stage.sshd;
-});
-afterAll(async () => {
-  if (runnable) await sshd.close();
-});
+useSshdStage();
 
 describe.runIf(runnable)('in place of the remote rsync', () => {
   it.each([
