@@ -6,7 +6,7 @@ import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { createLogger, type LogOptions, type RootLogger } from '../../../src/observe/log.ts';
+import { createLineLogger, createLogger, type LogOptions, type RootLogger } from '../../../src/observe/log.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'log-'));
 const cleanups: (() => void)[] = [];
@@ -87,6 +87,24 @@ describe('lines on a terminal', () => {
   it('do not let a value forge another field', async () => {
     const text = await logged({ isTerminal: true }, (logger) => logger.info({ user: 'x exit=0' }, 'm'));
     expect(text).toContain('user="x exit=0"');
+  });
+});
+
+describe('lines of a worker', () => {
+  it('go out together, and at once when asked for', async () => {
+    const sent: (readonly string[])[] = [];
+    const first = Promise.withResolvers<void>();
+    const logger = createLineLogger('info', (lines) => {
+      sent.push(lines);
+      first.resolve();
+    });
+    logger.info('one');
+    logger.info('two');
+    await first.promise;
+    logger.info('three');
+    logger.flush();
+    const words = sent.map((lines) => lines.map((line) => (JSON.parse(line) as { msg: string }).msg));
+    expect(words).toEqual([['one', 'two'], ['three']]);
   });
 });
 
