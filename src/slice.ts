@@ -6,10 +6,16 @@ import { monotonicMs } from './shared.ts';
 const SLICE_MS = 2;
 /** Shortest: below it, waking up costs more than it is worth. */
 const SHORTEST_SLICE_MS = 0.1;
+/** A session that has worked for so long is a long one. */
+const LONG_MS = 50;
+/** Its slices for sending are shorter, so that sessions which are soon over come first. */
+const LONG_SLICE_MS = 1;
 /** Others that took less than this between two slices have nothing to do. */
 const IDLE_MS = 0.05;
 /** How much of what others took counts in the turn after: they may wait for a disk just now. */
 const MEMORY = 0.8;
+/** Others come first for no longer than that, whatever a client took. */
+const LONGEST_DEBT_MS = 100;
 
 /** A task that waits for its slice. */
 interface Waiter {
@@ -18,17 +24,24 @@ interface Waiter {
 }
 
 /**
- * Deals out slices: one in each turn of the event loop, to one client after the other, and to the tasks of a client in order of
+ * Deals out slices: at most one in each turn of the event loop, to one client after the other, and to the tasks of a client in order of
  * arrival: whoever opens many connections gets no more than who has one. However many tasks compute, sockets and file reads are
  * served between two slices. A slice for computing takes half of what everything else took since the one before, so that a session
- * that merely sends keeps more than half of the processor.
+ * that merely sends keeps more than half of the processor; what it takes beyond, its client leaves to others afterwards.
  */
 class Turns {
   /** Tasks that wait, by client; the client whose turn it is comes first. */
   readonly #waiting = new Map<string, Waiter[]>();
-  #sliceEndedMs = 0;
+  /** Clients that took more than their slice, and until when others come first, by `#busyMs`. */
+  readonly #owing = new Map<string, number>();
+  /** How long the event loop has worked while tasks waited. */
+  #busyMs = 0;
+  /** Up to when that is known. */
+  #countedMs = 0;
   /** What everything else took between two slices for computing, of late. */
   #othersMs = 0;
+  /** What everything else has taken since the last one. */
+  #othersSinceMs = 0;
   /** Turns so far. */
   count = 0;
 
@@ -42,38 +55,70 @@ class Turns {
       }
       this.#waiting.set(client, [{ isSending, begin }]);
       if (this.#waiting.size > 1) return;
-      this.#sliceEndedMs = monotonicMs();
-      setImmediate(() => this.#turn());
+      this.#countedMs = monotonicMs();
+      setImmediate(this.#turn);
     });
   }
 
-  #turn(): void {
+  readonly #turn = (): void => {
+    const othersMs = this.#count();
+    this.#othersSinceMs += othersMs;
+    const client = this.#nextClient(othersMs < IDLE_MS);
+    if (client !== null) this.#deal(client);
+    if (this.#waiting.size > 0) setImmediate(this.#turn);
+  };
+
+  /** Time since the last call. */
+  #count(): number {
+    const nowMs = monotonicMs();
+    const passedMs = nowMs - this.#countedMs;
+    this.#busyMs += passedMs;
+    this.#countedMs = nowMs;
+    return passedMs;
+  }
+
+  /** @param isIdle nobody else has anything to do: who owes least may go on. @returns null when all that wait owe. */
+  #nextClient(isIdle: boolean): string | null {
+    let least: { client: string; untilMs: number } | null = null;
+    for (const client of this.#waiting.keys()) {
+      const untilMs = this.#owing.get(client) ?? 0;
+      if (untilMs <= this.#busyMs) return client;
+      if (least === null || untilMs < least.untilMs) least = { client, untilMs };
+    }
+    if (!isIdle || least === null) return null;
+    this.#busyMs = least.untilMs;
+    return least.client;
+  }
+
+  /** Lets the next task of a client go on; the client goes behind all others. */
+  #deal(client: string): void {
+    const waiting = this.#waiting.get(client)!;
+    const { isSending, begin } = waiting.shift()!;
+    this.#waiting.delete(client);
+    if (waiting.length > 0) this.#waiting.set(client, waiting);
     this.count++;
-    const { isSending, begin } = this.#first();
-    begin(isSending ? SLICE_MS : this.#computingMs());
+    if (isSending) {
+      begin(SLICE_MS);
+      return;
+    }
+    const sliceMs = this.#computingMs();
+    begin(sliceMs);
     // A tick that is asked for among the promises comes when all of them are settled: there the task's slice is over.
-    if (!isSending) void Promise.resolve().then(() => process.nextTick(this.#endSlice));
-    if (this.#waiting.size > 0) setImmediate(() => this.#turn());
+    void Promise.resolve().then(() => process.nextTick(this.#endSlice, client, sliceMs));
   }
 
   #computingMs(): number {
-    this.#othersMs = Math.max(monotonicMs() - this.#sliceEndedMs, MEMORY * this.#othersMs);
+    this.#othersMs = Math.max(this.#othersSinceMs, MEMORY * this.#othersMs);
+    this.#othersSinceMs = 0;
     if (this.#othersMs < IDLE_MS) return SLICE_MS;
     return Math.min(SLICE_MS, Math.max(SHORTEST_SLICE_MS, this.#othersMs / 2));
   }
 
-  readonly #endSlice = (): void => {
-    this.#sliceEndedMs = monotonicMs();
+  readonly #endSlice = (client: string, sliceMs: number): void => {
+    const beyondMs = this.#count() - sliceMs;
+    for (const [other, untilMs] of this.#owing) if (untilMs <= this.#busyMs) this.#owing.delete(other);
+    if (beyondMs > 0) this.#owing.set(client, this.#busyMs + Math.min(2 * beyondMs, LONGEST_DEBT_MS));
   };
-
-  /** Takes the next task; its client goes behind all others. */
-  #first(): Waiter {
-    const [client, waiting] = this.#waiting.entries().next().value!;
-    const waiter = waiting.shift()!;
-    this.#waiting.delete(client);
-    if (waiting.length > 0) this.#waiting.set(client, waiting);
-    return waiter;
-  }
 }
 
 const turns = new Turns();
@@ -88,6 +133,8 @@ export class TimeSlice {
   readonly #client: string;
   #startMs = monotonicMs();
   #lengthMs = SLICE_MS;
+  /** How much the task has used in all slices before this one. */
+  #beforeMs = 0;
   /** How much of the slice was used when it was last asked, and the turn of that moment. */
   #usedMs = 0;
   #turn = turns.count;
@@ -114,7 +161,9 @@ export class TimeSlice {
    * @param isSending the time goes into content that its client takes, not into finding out what to send.
    */
   async yield(isSending = false): Promise<void> {
-    this.#lengthMs = await turns.next(this.#client, isSending);
+    this.#beforeMs += this.#usedMs;
+    const lengthMs = await turns.next(this.#client, isSending);
+    this.#lengthMs = isSending && this.#beforeMs > LONG_MS ? LONG_SLICE_MS : lengthMs;
     this.#startMs = monotonicMs();
     this.#usedMs = 0;
     this.#turn = turns.count;

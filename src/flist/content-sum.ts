@@ -69,6 +69,9 @@ function borrowMemory(size: number): { readonly bytes: Buffer; readonly giveBack
   return { bytes: chunk.bytes, giveBack: () => releaseChunk(chunk) };
 }
 
+/** More is read at once, for fewer calls; MD5 takes a millisecond for 512 KiB, as long as many slices together. */
+const SUMMED_AT_ONCE = 64 * 1024;
+
 /** Feeds the first `size` bytes of a file, or all when it is shorter by now, into the sum of the list. */
 async function hashFile(
   { listSum, slice, writer }: ListContext,
@@ -86,9 +89,11 @@ async function hashFile(
     const count = isNow ? file.readSync(part, position) : await file.read(part, position);
     pace.note(startedMs);
     if (count === 0) break;
-    sum.update(part.subarray(0, count));
+    for (let summed = 0; summed < count; summed += SUMMED_AT_ONCE) {
+      sum.update(part.subarray(summed, Math.min(count, summed + SUMMED_AT_ONCE)));
+      if (slice.expired) await slice.yield();
+    }
     position += count;
-    if (slice.expired) await slice.yield();
     // Only whether there is a client: to wait for it here would keep others from reading.
     if (writer.isBroken) await writer.drain();
   }

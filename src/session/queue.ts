@@ -9,6 +9,7 @@ import type { AccessError } from '../errors.ts';
 import type { Limits } from '../limits.ts';
 import type { SessionRecord } from '../observe/session-log.ts';
 import { monotonicMs } from '../shared.ts';
+import { clientTurn } from '../slice.ts';
 import type { ByteReader } from '../wire/reader.ts';
 import type { Watchdog } from '../wire/watchdog.ts';
 import type { AdmissionTicket, QueuePosition } from './admission-ticket.ts';
@@ -21,6 +22,9 @@ import type { ServedModule } from './served-module.ts';
  * half of it without a byte. With 4 s a --timeout of 10 survives.
  */
 const DOT_MS = 4000;
+
+/** A client that moves on in the queue hears of it at most this often; many may come and go in a second. */
+const MOVE_MS = 500;
 
 /** Then a new line begins: no client takes one of more than 1022 bytes, and people want to see something. */
 const DOTS_PER_LINE = 60;
@@ -136,21 +140,25 @@ interface Line extends QueueContext {
 async function standInLine(line: Line, first: QueuePosition): Promise<void> {
   const { module, ticket, text, endMs, onQueue } = line;
   let position: QueuePosition | null | false = first;
-  let told = { ahead: -1, atMs: 0 };
+  let told = { ahead: -1, atMs: Number.NEGATIVE_INFINITY };
   while (position !== null && !line.hasLeft) {
     const now = monotonicMs();
     const waited = `waited ${module.queue.timeoutMs / 1000} s in the queue`;
     if (now >= endMs || position === false) throw tooManyConnections(module.maxConnections, waited);
     const { ahead, waiting } = position;
     const hasMoved = ahead !== told.ahead;
-    if (hasMoved || now - told.atMs >= DOT_MS) {
+    const pauseMs = hasMoved ? MOVE_MS : DOT_MS;
+    if (now - told.atMs >= pauseMs) {
       told = { ahead, atMs: now };
       onQueue(ahead);
       if (hasMoved)
         await text.line(`module ${module.name} is full: you are number ${ahead + 1} of ${waiting} in the queue`);
       else await text.dot();
     }
-    await ticket.queueMoved(Math.min(endMs - now, told.atMs + DOT_MS - now));
+    const dueMs = told.atMs + (told.ahead === ahead ? DOT_MS : MOVE_MS);
+    await ticket.queueMoved(Math.min(endMs, dueMs) - now);
+    // SECURITY: who comes and goes moves the queue each time, and wakes all that stand in it.
+    await clientTurn(ticket.client);
     if (!line.hasLeft) position = ticket.queueUp();
   }
 }

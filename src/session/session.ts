@@ -13,7 +13,7 @@ import type { LiveSession, ProgressView, SessionRegistry, SessionView } from '..
 import type { TransferLog } from '../observe/transfer-log.ts';
 import type { ServerOptions } from '../options/server-options.ts';
 import { monotonicMs } from '../shared.ts';
-import { TimeSlice } from '../slice.ts';
+import { clientTurn, TimeSlice } from '../slice.ts';
 import type { SentFile, TransferProgress } from '../transfer/progress.ts';
 import { closeModuleRoot } from '../vfs/open-root.ts';
 import { ClientExit } from '../wire/demux.ts';
@@ -30,6 +30,7 @@ import type { Agreement } from './preamble.ts';
 import type { WaitingRoom } from './queue.ts';
 import { tooManyConnections } from './refusals.ts';
 import type { ServedModule } from './served-module.ts';
+import { TurnSource } from './turn-source.ts';
 import type { SessionWork } from './work.ts';
 
 /** What all sessions share. */
@@ -92,6 +93,7 @@ class Session implements LiveSession, Sheddable {
   readonly #isOnly: boolean;
   readonly #startedMs = monotonicMs();
   readonly #record: SessionRecord;
+  readonly #source: TurnSource;
   readonly #reader: ByteReader;
   readonly #watchdog: Watchdog;
   readonly #transport: ThrottledTransport;
@@ -118,7 +120,8 @@ class Session implements LiveSession, Sheddable {
     this.#logger = createSessionLogger(logger, logBudget, limits);
     this.#record = emptyRecord(peer, port);
     this.#writer = new FrameWriter(transport, limits.outputBytes);
-    this.#reader = new ByteReader(transport, () => this.#writer.flush());
+    this.#source = new TurnSource(transport, ticket.client);
+    this.#reader = new ByteReader(this.#source, () => this.#writer.flush());
     this.#watchdog = new Watchdog({
       transport,
       reader: this.#reader,
@@ -138,6 +141,8 @@ class Session implements LiveSession, Sheddable {
     } catch (thrown) {
       this.#fail(this.#watchdog.expired ?? thrown);
     }
+    // SECURITY: an end costs as much as a beginning, and whoever breaks off again and again waits for it.
+    await clientTurn(this.#ticket.client);
     try {
       await this.#end();
     } catch (thrown) {
@@ -184,6 +189,7 @@ class Session implements LiveSession, Sheddable {
       const { work } = await import('./work.ts');
       const options = await work.receiveOptions(this.#reader, protocol, module, limits);
       const hasPlace = this.#ticket.argumentsComplete();
+      this.#source.release();
       // SECURITY: what comes now is work. Ten sessions that begin at once would each do a slice of it before anybody else's turn.
       await this.#slice.yield();
       if (this.#writer.isBroken) await this.#writer.drain();
