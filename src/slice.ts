@@ -17,9 +17,17 @@ const MEMORY = 0.8;
 /** Others come first for no longer than that, whatever a client took. */
 const LONGEST_DEBT_MS = 100;
 
+/** What to accept a connection and to close it costs, beside the turns of its session. */
+const CONNECTION_MS = 0.4;
+
+/** What a turn is for: finding out what to send, content that a client takes, a new connection, or another short piece of work. */
+type WorkKind = 'computing' | 'sending' | 'connection' | 'short';
+
+const isShort = (kind: WorkKind): boolean => kind === 'short' || kind === 'connection';
+
 /** A task that waits for its slice. */
 interface Waiter {
-  readonly isSending: boolean;
+  readonly kind: WorkKind;
   readonly begin: (sliceMs: number) => void;
 }
 
@@ -32,6 +40,8 @@ interface Waiter {
 class Turns {
   /** Tasks that wait, by client; the client whose turn it is comes first. */
   readonly #waiting = new Map<string, Waiter[]>();
+  /** The last turn went to short work, which comes first every other time. */
+  #wasShort = false;
   /** Clients that took more than their slice, and until when others come first, by `#busyMs`. */
   readonly #owing = new Map<string, number>();
   /** How long the event loop has worked while tasks waited. */
@@ -46,14 +56,14 @@ class Turns {
   count = 0;
 
   /** Waits for the client's next turn. @returns the length of the slice in milliseconds. */
-  next(client: string, isSending: boolean): Promise<number> {
+  next(client: string, kind: WorkKind): Promise<number> {
     return new Promise((begin) => {
       const waiting = this.#waiting.get(client);
       if (waiting !== undefined) {
-        waiting.push({ isSending, begin });
+        waiting.push({ kind, begin });
         return;
       }
-      this.#waiting.set(client, [{ isSending, begin }]);
+      this.#waiting.set(client, [{ kind, begin }]);
       if (this.#waiting.size > 1) return;
       this.#countedMs = monotonicMs();
       setImmediate(this.#turn);
@@ -79,12 +89,16 @@ class Turns {
 
   /** @param isIdle nobody else has anything to do: who owes least may go on. @returns null when all that wait owe. */
   #nextClient(isIdle: boolean): string | null {
+    let first: string | null = null;
     let least: { client: string; untilMs: number } | null = null;
-    for (const client of this.#waiting.keys()) {
+    for (const [client, waiters] of this.#waiting) {
       const untilMs = this.#owing.get(client) ?? 0;
-      if (untilMs <= this.#busyMs) return client;
-      if (least === null || untilMs < least.untilMs) least = { client, untilMs };
+      if (untilMs <= this.#busyMs) {
+        if (this.#wasShort || isShort(waiters[0]!.kind)) return client;
+        first ??= client;
+      } else if (least === null || untilMs < least.untilMs) least = { client, untilMs };
     }
+    if (first !== null) return first;
     if (!isIdle || least === null) return null;
     this.#busyMs = least.untilMs;
     return least.client;
@@ -93,18 +107,20 @@ class Turns {
   /** Lets the next task of a client go on; the client goes behind all others. */
   #deal(client: string): void {
     const waiting = this.#waiting.get(client)!;
-    const { isSending, begin } = waiting.shift()!;
+    const { kind, begin } = waiting.shift()!;
     this.#waiting.delete(client);
     if (waiting.length > 0) this.#waiting.set(client, waiting);
     this.count++;
-    if (isSending) {
+    this.#wasShort = isShort(kind);
+    if (kind === 'sending') {
       begin(SLICE_MS);
       return;
     }
     const sliceMs = this.#computingMs();
     begin(sliceMs);
     // A tick that is asked for among the promises comes when all of them are settled: there the task's slice is over.
-    void Promise.resolve().then(() => process.nextTick(this.#endSlice, client, sliceMs));
+    const freeMs = kind === 'connection' ? sliceMs - CONNECTION_MS : sliceMs;
+    void Promise.resolve().then(() => process.nextTick(this.#endSlice, client, freeMs));
   }
 
   #computingMs(): number {
@@ -114,8 +130,8 @@ class Turns {
     return Math.min(SLICE_MS, Math.max(SHORTEST_SLICE_MS, this.#othersMs / 2));
   }
 
-  readonly #endSlice = (client: string, sliceMs: number): void => {
-    const beyondMs = this.#count() - sliceMs;
+  readonly #endSlice = (client: string, freeMs: number): void => {
+    const beyondMs = this.#count() - freeMs;
     for (const [other, untilMs] of this.#owing) if (untilMs <= this.#busyMs) this.#owing.delete(other);
     if (beyondMs > 0) this.#owing.set(client, this.#busyMs + Math.min(2 * beyondMs, LONGEST_DEBT_MS));
   };
@@ -125,7 +141,12 @@ const turns = new Turns();
 
 /** Waits for a turn of `client`, for a short piece of work that needs no slice. */
 export async function clientTurn(client: string): Promise<void> {
-  await turns.next(client, false);
+  await turns.next(client, 'short');
+}
+
+/** Waits for a turn of `client`, for a connection that it has just opened. */
+export async function connectionTurn(client: string): Promise<void> {
+  await turns.next(client, 'connection');
 }
 
 /** Measures stretches of synchronous work. Create one per task, ask `expired` often: a check costs a look at the clock. */
@@ -162,7 +183,7 @@ export class TimeSlice {
    */
   async yield(isSending = false): Promise<void> {
     this.#beforeMs += this.#usedMs;
-    const lengthMs = await turns.next(this.#client, isSending);
+    const lengthMs = await turns.next(this.#client, isSending ? 'sending' : 'computing');
     this.#lengthMs = isSending && this.#beforeMs > LONG_MS ? LONG_SLICE_MS : lengthMs;
     this.#startMs = monotonicMs();
     this.#usedMs = 0;

@@ -7,7 +7,7 @@ import type { FairAccept } from '../listener/fair-accept.ts';
 import { createSessionLogger } from '../observe/session-log.ts';
 import type { AdmissionTicket } from '../session/admission-ticket.ts';
 import type { Daemon } from '../session/session.ts';
-import { clientTurn } from '../slice.ts';
+import { connectionTurn } from '../slice.ts';
 import type { PeerAddress } from '../wire/transport.ts';
 
 /** What this file needs of a connection. */
@@ -76,7 +76,7 @@ export class RunningSessions {
       return;
     }
     // SECURITY: whoever connects again and again waits for its turn, as for all that it has us do.
-    const served = clientTurn(ticket.client).then(() => service.serve(connection, daemon, ticket));
+    const served = connectionTurn(ticket.client).then(() => service.serve(connection, daemon, ticket));
     const ended = served.finally(() => {
       ticket.release();
       bounds.accepts.ended();

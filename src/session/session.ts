@@ -141,6 +141,8 @@ class Session implements LiveSession, Sheddable {
     } catch (thrown) {
       this.#fail(this.#watchdog.expired ?? thrown);
     }
+    // SECURITY: refused clients that send on while we read their rest, or wait for their end, must not fill the places of others.
+    this.#ticket.leave();
     // SECURITY: an end costs as much as a beginning, and whoever breaks off again and again waits for it.
     await clientTurn(this.#ticket.client);
     try {
@@ -293,8 +295,6 @@ class Session implements LiveSession, Sheddable {
   /** Half-closes and reads what the peer still sends, so that no reset destroys our last bytes (1-session.md 6.5). */
   async #end(): Promise<void> {
     const { limits } = this.#daemon;
-    // SECURITY: refused clients that send on while we read their rest must not fill the places of others.
-    this.#ticket.leave();
     this.#writer.flush();
     this.#watchdog.enter({ name: 'the end', totalMs: 0, idleMs: 0 });
     this.#transport.endWrite();
