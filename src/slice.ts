@@ -16,7 +16,6 @@ const IDLE_MS = 0.05;
 const MEMORY = 0.8;
 /** Others come first for no longer than that, whatever a client took. */
 const LONGEST_DEBT_MS = 100;
-
 /** What to accept a connection and to close it costs, beside the turns of its session. */
 const CONNECTION_MS = 0.4;
 
@@ -35,7 +34,8 @@ interface Waiter {
  * Deals out slices: at most one in each turn of the event loop, to one client after the other, and to the tasks of a client in order of
  * arrival: whoever opens many connections gets no more than who has one. However many tasks compute, sockets and file reads are
  * served between two slices. A slice for computing takes half of what everything else took since the one before, so that a session
- * that merely sends keeps more than half of the processor; what it takes beyond, its client leaves to others afterwards.
+ * that merely sends keeps more than half of the processor; what it takes beyond, its client leaves to others afterwards. Short work
+ * comes first every other time, so that who is not yet at work does not wait for a slice of somebody else at each step.
  */
 class Turns {
   /** Tasks that wait, by client; the client whose turn it is comes first. */

@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from 'vitest';
-import { TimeSlice } from '../../src/slice.ts';
+import { clientTurn, connectionTurn, TimeSlice } from '../../src/slice.ts';
 
 const clock = vi.hoisted(() => ({ nowMs: 0 }));
 vi.mock('../../src/shared.ts', () => ({ monotonicMs: () => clock.nowMs }));
@@ -31,5 +31,29 @@ describe('a client that takes more than its slice of 2 ms', () => {
     const order: string[] = [];
     await work('greedy', order, { turns: 3, ms: 20 });
     expect(order).toHaveLength(3);
+  });
+});
+
+describe('short work', () => {
+  it('comes before the slices of others, every other time', async () => {
+    const order: string[] = [];
+    const computing = ['a', 'b'].map((client) => work(client, order, { turns: 2, ms: 0.1 }));
+    const short = ['c', 'd'].map((client) => clientTurn(client).then(() => order.push(client)));
+    await Promise.all([...computing, ...short]);
+    expect(order.join(' ')).toBe('c a d b a b');
+  });
+
+  it('for a new connection is followed by what that costs beside, for others', async () => {
+    const order: string[] = [];
+    const connecting = async (): Promise<void> => {
+      for (let turn = 0; turn < 2; turn++) {
+        await connectionTurn('comes and goes');
+        order.push('comes and goes');
+        clock.nowMs += 2;
+      }
+    };
+    await Promise.all([connecting(), work('modest', order, { turns: 12, ms: 0.3 })]);
+    // Twice 0.4 ms.
+    expect(order.lastIndexOf('comes and goes') - 1).toBe(3);
   });
 });
