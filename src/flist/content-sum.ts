@@ -69,8 +69,8 @@ function borrowMemory(size: number): { readonly bytes: Buffer; readonly giveBack
   return { bytes: chunk.bytes, giveBack: () => releaseChunk(chunk) };
 }
 
-/** More is read at once, for fewer calls; MD5 takes a millisecond for 512 KiB, as long as many slices together. */
-const SUMMED_AT_ONCE = 64 * 1024;
+/** More is read at once, for fewer calls; MD5 takes a millisecond for 512 KiB, as long as several slices together. */
+const SUMMED_AT_ONCE = 256 * 1024;
 
 /** Feeds the first `size` bytes of a file, or all when it is shorter by now, into the sum of the list. */
 async function hashFile(
