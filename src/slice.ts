@@ -19,14 +19,14 @@ const LONGEST_DEBT_MS = 100;
 /** What to accept a connection and to close it costs, beside the turns of its session. */
 const CONNECTION_MS = 0.4;
 
-/** What a turn is for: finding out what to send, content that a client takes, a new connection, or another short piece of work. */
-type WorkKind = 'computing' | 'sending' | 'connection' | 'short';
-
-const isShort = (kind: WorkKind): boolean => kind === 'short' || kind === 'connection';
+/** What a turn is for: finding out what to send, content that a client takes, or a short piece of work that needs no slice. */
+type WorkKind = 'computing' | 'sending' | 'short';
 
 /** A task that waits for its slice. */
 interface Waiter {
   readonly kind: WorkKind;
+  /** What its client has had outside of its turns, and owes for. */
+  readonly besideMs: number;
   readonly begin: (sliceMs: number) => void;
 }
 
@@ -56,14 +56,15 @@ class Turns {
   count = 0;
 
   /** Waits for the client's next turn. @returns the length of the slice in milliseconds. */
-  next(client: string, kind: WorkKind): Promise<number> {
+  next(client: string, kind: WorkKind, besideMs = 0): Promise<number> {
     return new Promise((begin) => {
+      const waiter = { kind, besideMs, begin };
       const waiting = this.#waiting.get(client);
       if (waiting !== undefined) {
-        waiting.push({ kind, begin });
+        waiting.push(waiter);
         return;
       }
-      this.#waiting.set(client, [{ kind, begin }]);
+      this.#waiting.set(client, [waiter]);
       if (this.#waiting.size > 1) return;
       this.#countedMs = monotonicMs();
       setImmediate(this.#turn);
@@ -94,7 +95,7 @@ class Turns {
     for (const [client, waiters] of this.#waiting) {
       const untilMs = this.#owing.get(client) ?? 0;
       if (untilMs <= this.#busyMs) {
-        if (this.#wasShort || isShort(waiters[0]!.kind)) return client;
+        if (this.#wasShort || waiters[0]!.kind === 'short') return client;
         first ??= client;
       } else if (least === null || untilMs < least.untilMs) least = { client, untilMs };
     }
@@ -107,11 +108,11 @@ class Turns {
   /** Lets the next task of a client go on; the client goes behind all others. */
   #deal(client: string): void {
     const waiting = this.#waiting.get(client)!;
-    const { kind, begin } = waiting.shift()!;
+    const { kind, besideMs, begin } = waiting.shift()!;
     this.#waiting.delete(client);
     if (waiting.length > 0) this.#waiting.set(client, waiting);
     this.count++;
-    this.#wasShort = isShort(kind);
+    this.#wasShort = kind === 'short';
     if (kind === 'sending') {
       begin(SLICE_MS);
       return;
@@ -119,8 +120,7 @@ class Turns {
     const sliceMs = this.#computingMs();
     begin(sliceMs);
     // A tick that is asked for among the promises comes when all of them are settled: there the task's slice is over.
-    const freeMs = kind === 'connection' ? sliceMs - CONNECTION_MS : sliceMs;
-    void Promise.resolve().then(() => process.nextTick(this.#endSlice, client, freeMs));
+    void Promise.resolve().then(() => process.nextTick(this.#endSlice, client, sliceMs - besideMs));
   }
 
   #computingMs(): number {
@@ -146,7 +146,7 @@ export async function clientTurn(client: string): Promise<void> {
 
 /** Waits for a turn of `client`, for a connection that it has just opened. */
 export async function connectionTurn(client: string): Promise<void> {
-  await turns.next(client, 'connection');
+  await turns.next(client, 'short', CONNECTION_MS);
 }
 
 /** Measures stretches of synchronous work. Create one per task, ask `expired` often: a check costs a look at the clock. */

@@ -1,6 +1,7 @@
 /**
  * `node code-cache-recorder.ts DIRECTORY PORT FILE ...`: runs the program of these files (FILE.cjs) on the socket at descriptor 3, is its
- * first client, and writes what V8 has compiled of each then (FILE.cache). A process of its own, because it becomes nobody and because V8's flags are for the whole process.
+ * first client, and writes what V8 has compiled of each then (FILE.cache). A process of its own, because it becomes nobody and because
+ * V8's flags are for the whole process.
  */
 
 import { once } from 'node:events';

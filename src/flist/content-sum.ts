@@ -10,6 +10,9 @@ import type { SourceDirectory } from './entry.ts';
 import type { Examined } from './examine.ts';
 import { locateListed } from './locate.ts';
 
+/** More is read at once, for fewer calls; MD5 takes a millisecond for 512 KiB, as long as several slices together. */
+const SUMMED_AT_ONCE = 256 * 1024;
+
 /** Digest of a file's content up to the size just listed; null when it cannot be read. The buffer is valid until the next call. */
 export async function digestOf(
   context: ListContext,
@@ -68,9 +71,6 @@ function borrowMemory(size: number): { readonly bytes: Buffer; readonly giveBack
   const chunk = acquireChunk();
   return { bytes: chunk.bytes, giveBack: () => releaseChunk(chunk) };
 }
-
-/** More is read at once, for fewer calls; MD5 takes a millisecond for 512 KiB, as long as several slices together. */
-const SUMMED_AT_ONCE = 256 * 1024;
 
 /** Feeds the first `size` bytes of a file, or all when it is shorter by now, into the sum of the list. */
 async function hashFile(

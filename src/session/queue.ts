@@ -141,22 +141,21 @@ async function standInLine(line: Line, first: QueuePosition): Promise<void> {
   const { module, ticket, text, endMs, onQueue } = line;
   let position: QueuePosition | null | false = first;
   let told = { ahead: -1, atMs: Number.NEGATIVE_INFINITY };
+  const dueMs = (ahead: number): number => told.atMs + (ahead === told.ahead ? DOT_MS : MOVE_MS);
   while (position !== null && !line.hasLeft) {
     const now = monotonicMs();
     const waited = `waited ${module.queue.timeoutMs / 1000} s in the queue`;
     if (now >= endMs || position === false) throw tooManyConnections(module.maxConnections, waited);
     const { ahead, waiting } = position;
-    const hasMoved = ahead !== told.ahead;
-    const pauseMs = hasMoved ? MOVE_MS : DOT_MS;
-    if (now - told.atMs >= pauseMs) {
+    if (now >= dueMs(ahead)) {
+      const hasMoved = ahead !== told.ahead;
       told = { ahead, atMs: now };
       onQueue(ahead);
       if (hasMoved)
         await text.line(`module ${module.name} is full: you are number ${ahead + 1} of ${waiting} in the queue`);
       else await text.dot();
     }
-    const dueMs = told.atMs + (told.ahead === ahead ? DOT_MS : MOVE_MS);
-    await ticket.queueMoved(Math.min(endMs, dueMs) - now);
+    await ticket.queueMoved(Math.min(endMs, dueMs(ahead)) - now);
     // SECURITY: who comes and goes moves the queue each time, and wakes all that stand in it.
     await clientTurn(ticket.client);
     if (!line.hasLeft) position = ticket.queueUp();
