@@ -16,8 +16,13 @@ const IDLE_MS = 0.05;
 const MEMORY = 0.8;
 /** Others come first for no longer than that, whatever a client took. */
 const LONGEST_DEBT_MS = 100;
+/** Of more clients than that the debts are forgotten, the oldest first. */
+const MOST_DEBTORS = 256;
 /** What to accept a connection and to close it costs, beside the turns of its session. */
 const CONNECTION_MS = 0.4;
+
+/** And one that is closed at once. */
+const CLOSING_MS = 0.1;
 
 /** What a turn is for: finding out what to send, content that a client takes, or a short piece of work that needs no slice. */
 type WorkKind = 'computing' | 'sending' | 'short';
@@ -120,7 +125,7 @@ class Turns {
     const sliceMs = this.#computingMs();
     begin(sliceMs);
     // A tick that is asked for among the promises comes when all of them are settled: there the task's slice is over.
-    void Promise.resolve().then(() => process.nextTick(this.#endSlice, client, sliceMs - besideMs));
+    void Promise.resolve().then(() => process.nextTick(this.#endSlice, client, sliceMs, besideMs));
   }
 
   #computingMs(): number {
@@ -130,11 +135,19 @@ class Turns {
     return Math.min(SLICE_MS, Math.max(SHORTEST_SLICE_MS, this.#othersMs / 2));
   }
 
-  readonly #endSlice = (client: string, freeMs: number): void => {
-    const beyondMs = this.#count() - freeMs;
+  readonly #endSlice = (client: string, sliceMs: number, besideMs: number): void => {
+    const beyondMs = Math.max(0, this.#count() - sliceMs) + besideMs;
     for (const [other, untilMs] of this.#owing) if (untilMs <= this.#busyMs) this.#owing.delete(other);
-    if (beyondMs > 0) this.#owing.set(client, this.#busyMs + Math.min(2 * beyondMs, LONGEST_DEBT_MS));
+    if (beyondMs > 0) this.owe(client, beyondMs);
   };
+
+  /** A client has had `ms` that were nobody's turn: others come first for twice as long. */
+  owe(client: string, ms: number): void {
+    const sinceMs = Math.max(this.#owing.get(client) ?? 0, this.#busyMs);
+    // SECURITY: connections may come from any number of addresses.
+    if (this.#owing.size >= MOST_DEBTORS) this.#owing.delete(this.#owing.keys().next().value!);
+    this.#owing.set(client, Math.min(sinceMs + 2 * ms, this.#busyMs + LONGEST_DEBT_MS));
+  }
 }
 
 const turns = new Turns();
@@ -147,6 +160,11 @@ export async function clientTurn(client: string): Promise<void> {
 /** Waits for a turn of `client`, for a connection that it has just opened. */
 export async function connectionTurn(client: string): Promise<void> {
   await turns.next(client, 'short', CONNECTION_MS);
+}
+
+/** `client` has opened a connection that was closed at once. */
+export function connectionClosed(client: string): void {
+  turns.owe(client, CLOSING_MS);
 }
 
 /** Measures stretches of synchronous work. Create one per task, ask `expired` often: a check costs a look at the clock. */

@@ -2,12 +2,13 @@
 
 import type { RsyncError } from '../errors.ts';
 import { limitHits } from '../limit-hits.ts';
+import { clientOf } from '../listener/address-key.ts';
 import { type Admission, AdmissionRefusal } from '../listener/admission.ts';
 import type { FairAccept } from '../listener/fair-accept.ts';
 import { createSessionLogger } from '../observe/session-log.ts';
 import type { AdmissionTicket } from '../session/admission-ticket.ts';
 import type { Daemon } from '../session/session.ts';
-import { connectionTurn } from '../slice.ts';
+import { connectionClosed, connectionTurn } from '../slice.ts';
 import type { PeerAddress } from '../wire/transport.ts';
 
 /** What this file needs of a connection. */
@@ -72,7 +73,14 @@ export class RunningSessions {
       // SECURITY: a flood of connections must not become a flood of lines (B-26b).
       const line = createSessionLogger(daemon.logger, daemon.logBudget, daemon.limits);
       line.info({ peer: connection.peer.address, limit: ticket.cap }, 'connection refused');
-      service.refuse(connection, ticket);
+      const client = clientOf(connection.peer.address);
+      const refuse = (): void => service.refuse(connection, ticket);
+      // SECURITY: to say why takes longer than to close, and is done in the client's turn.
+      if (ticket.mayTell) void connectionTurn(client).then(refuse);
+      else {
+        connectionClosed(client);
+        refuse();
+      }
       return;
     }
     // SECURITY: whoever connects again and again waits for its turn, as for all that it has us do.

@@ -2,24 +2,22 @@
 
 import { isIPv4 } from 'node:net';
 
-/** An IPv4 address or an IPv6 /64. Two addresses are the same client when all three numbers are equal. */
+/** An IPv4 address, an IPv6 /64, or a place on this host. Two addresses are the same client when all three numbers are equal. */
 export interface AddressKey {
-  readonly family: 4 | 6;
+  /** 0 for a place on this host: tunnels and tests come from there, and no cap or penalty of single addresses holds for them. */
+  readonly family: 0 | 4 | 6;
   /** 32 bits each, signed. IPv4 uses the upper one. */
   readonly high: number;
   readonly low: number;
 }
 
-/**
- * The key of a numeric address; null for loopback and for the '' of a unix socket: tunnels and tests come from there, and no cap
- * or penalty of single addresses holds for them.
- */
-export function addressKey(address: string): AddressKey | null {
-  if (address === '' || address === '::1') return null;
+/** The key of a numeric address, or of the '' of a unix socket, which is on this host as loopback is. */
+export function addressKey(address: string): AddressKey {
+  if (address === '') return { family: 0, high: 0, low: 0 };
+  if (address === '::1') return { family: 0, high: 0, low: 1 };
   if (isIPv4(address)) {
-    if (address.startsWith('127.')) return null;
     const [a = 0, b = 0, c = 0, d = 0] = address.split('.').map(Number);
-    return { family: 4, high: (a << 24) | (b << 16) | (c << 8) | d, low: 0 };
+    return { family: a === 127 ? 0 : 4, high: (a << 24) | (b << 16) | (c << 8) | d, low: 0 };
   }
   const [a = 0, b = 0, c = 0, d = 0] = firstGroups(address);
   return { family: 6, high: (a << 16) | b, low: (c << 16) | d };
@@ -27,8 +25,8 @@ export function addressKey(address: string): AddressKey | null {
 
 /** The same text for all connections of one client: of an IPv4 address, an IPv6 /64, or one place on this host. */
 export function clientOf(address: string): string {
-  const key = addressKey(address);
-  return key === null ? address : `${key.family} ${key.high} ${key.low}`;
+  const { family, high, low } = addressKey(address);
+  return `${family} ${high} ${low}`;
 }
 
 /** The first four of the eight groups of an IPv6 address, `::` filled in. */

@@ -106,15 +106,18 @@ export class Admission {
     if (there.connections >= limits.connections) return 'connections';
     if (there.ofAddress >= limits.connectionsPerAddress) return 'connectionsPerAddress';
     if (there.ofNetwork >= limits.connectionsPerNetwork) return 'connectionsPerNetwork';
-    return this.#dropsHandshake(there.handshakes) ? 'handshakes' : null;
+    return this.#dropsHandshake(there) ? 'handshakes' : null;
   }
 
-  /** SECURITY: half-open floods. The chance rises from 0 at half the cap to 1 at the cap, so honest clients still get in. */
-  #dropsHandshake(there: number): boolean {
-    const { handshakes } = this.#limits;
-    if (there >= handshakes) return true;
-    const from = handshakes * EARLY_DROP_FROM;
-    return there > from && this.#random() < (there - from) / (handshakes - from);
+  /**
+   * SECURITY: half-open floods. The chance rises from 0 at half the cap to 1 at the cap, so honest clients still get in. One client
+   * has no more than that half, also where no cap on connections holds for its address: alone it gets nobody else refused.
+   */
+  #dropsHandshake({ handshakes: there, handshakesOfClient }: Census): boolean {
+    const { handshakes: max } = this.#limits;
+    const from = max * EARLY_DROP_FROM;
+    if (there >= max || handshakesOfClient >= from) return true;
+    return there > from && this.#random() < (there - from) / (max - from);
   }
 
   #refusal(cap: AdmissionCap): AdmissionRefusal {

@@ -36,9 +36,11 @@ export type TurnLimits = Pick<Limits, 'digestReaders' | 'digestReadersPerAddress
 export interface Census {
   readonly connections: number;
   readonly handshakes: number;
-  /** Connections of its IPv4 address or IPv6 /64. */
+  /** Those of its own client. */
+  readonly handshakesOfClient: number;
+  /** Connections of its IPv4 address or IPv6 /64; 0 where it is exempt. */
   readonly ofAddress: number;
-  /** Connections of its IPv4 /24 or IPv6 /48. */
+  /** Connections of its IPv4 /24 or IPv6 /48; 0 where it is exempt. */
   readonly ofNetwork: number;
 }
 
@@ -88,7 +90,7 @@ export class ConnectionTable {
    * Adds a connection in its handshake when `admits` says so about those that there are.
    * @returns its row; null when it was not admitted.
    */
-  add(key: AddressKey | null, admits: (census: Census) => boolean): number | null {
+  add(key: AddressKey, admits: (census: Census) => boolean): number | null {
     return this.#lock.run(() => {
       if (!admits(this.#count(key))) return null;
       const { owner, stage, family, high, low } = this.#columns;
@@ -96,9 +98,9 @@ export class ConnectionTable {
       if (free < 0) return null;
       this.#used[0] = Math.max(this.#used[0]!, free + 1);
       stage[free] = STAGE.HANDSHAKE;
-      family[free] = key?.family ?? 0;
-      high[free] = key?.high ?? 0;
-      low[free] = key?.low ?? 0;
+      family[free] = key.family;
+      high[free] = key.high;
+      low[free] = key.low;
       owner[free] = this.#owner;
       return free;
     });
@@ -275,16 +277,20 @@ export class ConnectionTable {
   #count(key: AddressKey | null): Census {
     const { owner, stage } = this.#columns;
     const used = this.#used[0]!;
-    let [connections, handshakes, ofAddress, ofNetwork] = [0, 0, 0, 0];
+    let [connections, handshakes, handshakesOfClient, ofAddress, ofNetwork] = [0, 0, 0, 0, 0];
     for (let row = 0; row < used; row++) {
       if (owner[row] === 0) continue;
       connections++;
-      if (stage[row] === STAGE.HANDSHAKE || stage[row] === STAGE.PLACED) handshakes++;
+      const isHandshake = stage[row] === STAGE.HANDSHAKE || stage[row] === STAGE.PLACED;
+      if (isHandshake) handshakes++;
       if (key === null) continue;
-      if (this.#isOfAddress(row, key)) ofAddress++;
+      const isOfAddress = this.#isOfAddress(row, key);
+      if (isHandshake && isOfAddress) handshakesOfClient++;
+      if (key.family === 0) continue;
+      if (isOfAddress) ofAddress++;
       if (this.#isOfNetwork(row, key)) ofNetwork++;
     }
-    return { connections, handshakes, ofAddress, ofNetwork };
+    return { connections, handshakes, handshakesOfClient, ofAddress, ofNetwork };
   }
 
   #isOfAddress(row: number, key: AddressKey): boolean {

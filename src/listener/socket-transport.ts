@@ -6,6 +6,9 @@ import type { PeerAddress } from '../wire/transport.ts';
 import { clientOf } from './address-key.ts';
 import { StreamTransport } from './stream-transport.ts';
 
+/** One for all, as for those that we close. */
+const CLOSED_BY_PEER = new PeerGone();
+
 /** Silence before the kernel asks whether the peer is alive; then ten probes, one each 15 s. Half of it annoys mobile links. */
 export const KEEP_ALIVE = { idleMs: 60_000, intervalMs: 15_000, probes: 10 } as const;
 
@@ -33,7 +36,7 @@ export class SocketTransport extends StreamTransport {
     super(peer, { input: socket, output: socket }, clientOf(peer.address));
     this.#socket = socket;
     socket.on('close', () => {
-      if (!(this.input.isEnded && this.output.isEnding)) this.fail(new PeerGone());
+      if (!(this.input.isEnded && this.output.isEnding)) this.fail(CLOSED_BY_PEER);
       this.output.close();
     });
   }

@@ -9,6 +9,16 @@ import { StreamOutput } from './stream-output.ts';
 /** One for all: every session ends with it, and an error of its own would cost a stack trace that nobody reads. */
 const CLOSED_BY_US = new PeerGone('connection closed by us');
 
+/** By the system's code, for the same reason. */
+const brokenBy = new Map<string, PeerGone>();
+
+function connectionBroken({ code, message }: NodeJS.ErrnoException): PeerGone {
+  if (code === undefined) return new PeerGone(`connection broken: ${message}`);
+  const known = brokenBy.get(code) ?? new PeerGone(`connection broken: ${code}`);
+  brokenBy.set(code, known);
+  return known;
+}
+
 /** Owns its sockets from here on. Whoever makes it says what their closing means, by `fail`. */
 export class StreamTransport implements Transport {
   readonly peer: PeerAddress;
@@ -23,9 +33,7 @@ export class StreamTransport implements Transport {
     this.output = new StreamOutput(sockets.output);
     this.#sockets = sockets.input === sockets.output ? [sockets.input] : [sockets.input, sockets.output];
     for (const socket of this.#sockets) {
-      socket.on('error', (error: NodeJS.ErrnoException) => {
-        this.fail(new PeerGone(`connection broken: ${error.code ?? error.message}`, { cause: error }));
-      });
+      socket.on('error', (error) => this.fail(connectionBroken(error)));
     }
   }
 

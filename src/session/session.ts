@@ -73,6 +73,9 @@ type Stage = 'text' | 'arguments' | 'preamble' | 'muxed';
 /** Even with a long timeout, idle clients still hear from us this often (1-session.md 6.4). */
 const DEFAULT_KEEP_ALIVE_MS = 30_000;
 
+/** Asked for once: the loader takes as long for each further time as for a line of the protocol. */
+let loadingWork: Promise<typeof import('./work.ts')> | null = null;
+
 /** Serves one connection to its end. Never throws. */
 export async function runSession(transport: Transport, daemon: Daemon, ticket: AdmissionTicket): Promise<void> {
   await new Session(transport, daemon, ticket).run();
@@ -188,7 +191,8 @@ class Session implements LiveSession, Sheddable {
       this.#watchdog.enter({ name: 'the arguments', totalMs: argumentsMs, totalLimit: 'argumentsMs', idleMs: 0 });
       // The client's arguments are on their way meanwhile.
       this.#writer.flush();
-      const { work } = await import('./work.ts');
+      loadingWork ??= import('./work.ts');
+      const { work } = await loadingWork;
       const options = await work.receiveOptions(this.#reader, protocol, module, limits);
       const hasPlace = this.#ticket.argumentsComplete();
       this.#source.release();

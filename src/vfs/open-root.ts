@@ -1,6 +1,6 @@
 /** Opens the directory that a module serves; cli/ and session/ call it, module-root.ts works below it. */
 
-import { closeSync, lstatSync, openSync, readlinkSync } from 'node:fs';
+import { closeSync, lstatSync, openSync, readlinkSync, type Stats } from 'node:fs';
 import { FileError, SandboxError } from '../errors.ts';
 import type { Limits } from '../limits.ts';
 import { DIRECTORY_FLAGS, OWN_DESCRIPTORS } from './descriptors.ts';
@@ -21,12 +21,11 @@ export function openModuleRoot(path: Buffer, limits: Limits): number {
   try {
     for (let name = pending.pop(); name !== undefined; name = pending.pop()) {
       const at = Buffer.concat([Buffer.from(`/proc/self/fd/${fd}/`), name]);
-      const stats = lstatSync(at);
-      if (stats.isSymbolicLink()) {
-        if (stats.uid !== 0 && stats.uid !== process.geteuid?.()) {
-          throw new SandboxError(
-            `${pathText(path)}: the link ${pathText(name)} on the way belongs to uid ${stats.uid}`,
-          );
+      const opened = openDirectory(at);
+      if (typeof opened !== 'number') {
+        const { uid } = opened;
+        if (uid !== 0 && uid !== process.geteuid?.()) {
+          throw new SandboxError(`${pathText(path)}: the link ${pathText(name)} on the way belongs to uid ${uid}`);
         }
         if (++hops > limits.linkHops) throw new SandboxError(`${pathText(path)}: too many links on the way`);
         const target = readlinkSync(at, 'buffer');
@@ -35,7 +34,7 @@ export function openModuleRoot(path: Buffer, limits: Limits): number {
         continue;
       }
       walked = joinPath(walked, name);
-      fd = replaceFd(fd, openSync(at, DIRECTORY_FLAGS));
+      fd = replaceFd(fd, opened);
     }
     return fd;
   } catch (thrown) {
@@ -44,6 +43,18 @@ export function openModuleRoot(path: Buffer, limits: Limits): number {
     const error = toFileError(thrown);
     const reason = error instanceof FileError ? error.message : String(thrown);
     throw new SandboxError(`${pathText(path)}: cannot open ${pathText(walked)}: ${reason}`, { cause: thrown });
+  }
+}
+
+/** @returns the descriptor of a directory; what lstat says of a link. @throws whatever openSync does. */
+function openDirectory(path: Buffer): number | Stats {
+  try {
+    return openSync(path, DIRECTORY_FLAGS);
+  } catch (thrown) {
+    // Few components are links: nothing else is asked about the others.
+    const stats = (thrown as NodeJS.ErrnoException).code === 'ENOTDIR' ? lstatSync(path) : null;
+    if (stats?.isSymbolicLink()) return stats;
+    throw thrown;
   }
 }
 

@@ -32,12 +32,6 @@ const UNTIMED = { share: 0, turnMs: Number.POSITIVE_INFINITY };
 
 const GROWTH_MIB = 150;
 
-/**
- * One address may hold 32 connections, of which none is refused for want of places for handshakes. On the loopback interface, where
- * that cap does not hold, the attackers would fill these, also with connections that they have dropped and whose turn is to come.
- */
-const ROOM = '\n[limits]\nhandshakes = 256\n';
-
 interface Result {
   readonly attack: Attack;
   readonly cpuSeconds: number;
@@ -89,7 +83,7 @@ try {
   const modules = makeModules(dir, sizes);
   console.log(LEGEND);
   console.log(row(['attack', 'row', 'cpu s', 'rss MiB', 'turn ms', 'honest', 'list ms', 'verdict']));
-  const toml = toToml(modules) + ROOM;
+  const toml = toToml(modules);
   const common = isTimed ? null : await startDaemon(toml);
   try {
     for (const attack of chosen) {

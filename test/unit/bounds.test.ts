@@ -246,7 +246,7 @@ function match(limit: 'wildmatchStepsPerByte' | 'filterStepsPerName', allowed: n
 
 const USES: Partial<Readonly<Record<LimitName, Use>>> = {
   connections: connections(() => ''),
-  handshakes: connections(() => '', false),
+  handshakes: connections((index) => `192.0.${index}.1`, false),
   connectionsPerAddress: connections(() => '192.0.2.1'),
   connectionsPerNetwork: connections((index) => `192.0.2.${index}`),
   queued: waiters(() => ''),

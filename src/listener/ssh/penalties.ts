@@ -60,14 +60,14 @@ export class Penalties {
   /** True when the address must wait. */
   refuses(address: string): boolean {
     const key = addressKey(address);
-    if (key === null) return false;
+    if (key.family === 0) return false;
     const until = this.#lock.run(() => this.#until[this.#slotOf(key)] ?? 0);
     return until - this.#now() >= Math.min(THRESHOLD_MS, this.#maxMs);
   }
 
   add(address: string, offence: Offence): void {
     const key = addressKey(address);
-    if (key === null) return;
+    if (key.family === 0) return;
     this.#lock.run(() => {
       const nowMs = this.#now();
       const known = this.#slotOf(key);

@@ -114,21 +114,30 @@ describe('caps', () => {
 describe('handshakes', () => {
   it('are never dropped up to half the cap', () => {
     const caps = admission({ handshakes: 10 }, () => 0);
-    for (let index = 0; index < 6; index++) expect(typeof admit(caps, '')).toBe('object');
-    expect(admit(caps, '')).toBe('handshakes');
+    for (let index = 0; index < 6; index++) expect(typeof admit(caps, `192.0.2.${index}`)).toBe('object');
+    expect(admit(caps, '192.0.2.9')).toBe('handshakes');
   });
 
   it('are dropped with a chance that grows to 1 at the cap', () => {
     let random = 0;
     const caps = admission({ handshakes: 10 }, () => random);
     random = 0.99;
-    for (let index = 0; index < 9; index++) ticket(caps, '');
+    for (let index = 0; index < 9; index++) ticket(caps, `192.0.2.${index}`);
     random = 0.79;
-    expect(admit(caps, '')).toBe('handshakes');
+    expect(admit(caps, '192.0.2.9')).toBe('handshakes');
     random = 0.81;
-    expect(typeof admit(caps, '')).toBe('object');
+    expect(typeof admit(caps, '192.0.2.9')).toBe('object');
     random = 0.999999;
-    expect(admit(caps, '')).toBe('handshakes');
+    expect(admit(caps, '192.0.2.9')).toBe('handshakes');
+  });
+
+  it.each(['192.0.2.1', '2001:db8::1', '127.0.0.2', '::1', ''])('are half of the cap for one client: %j', (address) => {
+    const caps = admission({ handshakes: 10 }, () => 0);
+    const tickets = Array.from({ length: 5 }, () => ticket(caps, address));
+    expect(admit(caps, address)).toBe('handshakes');
+    expect(typeof admit(caps, '127.0.0.1')).toBe('object');
+    tickets[0]!.argumentsComplete();
+    expect(typeof admit(caps, address)).toBe('object');
   });
 
   it('end with the arguments, once', () => {

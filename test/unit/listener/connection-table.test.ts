@@ -17,8 +17,8 @@ function add(table: ConnectionTable, address: string): number {
 /** What a newcomer from `address` would find. */
 function censusFor(table: ConnectionTable, address: string): string {
   let found = '';
-  table.add(addressKey(address), ({ connections, handshakes, ofAddress, ofNetwork }) => {
-    found = [connections, handshakes, ofAddress, ofNetwork].join(' ');
+  table.add(addressKey(address), ({ connections, handshakes, handshakesOfClient, ofAddress, ofNetwork }) => {
+    found = [connections, handshakes, handshakesOfClient, ofAddress, ofNetwork].join(' ');
     return false;
   });
   return found;
@@ -31,12 +31,13 @@ describe('rows', () => {
     add(second, '192.0.2.2');
     add(second, '2001:db8:1:2::1');
     add(second, '127.0.0.1');
-    expect(censusFor(first, '192.0.2.1')).toBe('4 4 1 2');
-    expect(censusFor(first, '192.0.3.1')).toBe('4 4 0 0');
-    expect(censusFor(first, '2001:db8:1:2:ff::')).toBe('4 4 1 1');
-    expect(censusFor(first, '2001:db8:1:3::')).toBe('4 4 0 1');
-    expect(censusFor(first, '2001:db8:2:2::')).toBe('4 4 0 0');
-    expect(censusFor(first, '127.0.0.1')).toBe('4 4 0 0');
+    expect(censusFor(first, '192.0.2.1')).toBe('4 4 1 1 2');
+    expect(censusFor(first, '192.0.3.1')).toBe('4 4 0 0 0');
+    expect(censusFor(first, '2001:db8:1:2:ff::')).toBe('4 4 1 1 1');
+    expect(censusFor(first, '2001:db8:1:3::')).toBe('4 4 0 0 1');
+    expect(censusFor(first, '2001:db8:2:2::')).toBe('4 4 0 0 0');
+    expect(censusFor(first, '127.0.0.1')).toBe('4 4 1 0 0');
+    expect(censusFor(first, '127.0.0.2')).toBe('4 4 0 0 0');
   });
 
   it('count as handshakes until they are served', () => {
@@ -56,7 +57,7 @@ describe('rows', () => {
     table.awaitTurn(row);
     table.remove(row);
     expect(add(table, '192.0.2.2')).toBe(row);
-    expect([censusFor(table, '192.0.2.1'), table.countIn('pub')]).toEqual(['2 2 0 2', 0]);
+    expect([censusFor(table, '192.0.2.1'), table.countIn('pub')]).toEqual(['2 2 0 0 2', 0]);
     expect(table.beginTurn({ digestReaders: 1, digestReadersPerAddress: 1 }, () => true)).toBeNull();
   });
 

@@ -70,7 +70,7 @@ describe('readers', () => {
   it('that fail give their place on', async () => {
     const table = new ConnectionTable();
     const turns = new ReaderTurns(table, { digestReaders: 1, digestReadersPerAddress: 1 });
-    const row = table.add(null, () => true)!;
+    const row = table.add(addressKey(''), () => true)!;
     await expect(turns.run(row, () => Promise.reject(new Error('unreadable')))).rejects.toThrow('unreadable');
     expect(await turns.run(row, async () => 'read')).toBe('read');
   });
