@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from 'vitest';
-import { clientTurn, connectionTurn, TimeSlice } from '../../src/slice.ts';
+import { clientTurn, connectionClosed, connectionTurn, TimeSlice } from '../../src/slice.ts';
 
 const clock = vi.hoisted(() => ({ nowMs: 0 }));
 vi.mock('../../src/shared.ts', () => ({ monotonicMs: () => clock.nowMs }));
@@ -55,5 +55,25 @@ describe('short work', () => {
     await Promise.all([connecting(), work('modest', order, { turns: 12, ms: 0.3 })]);
     // Twice 0.4 ms.
     expect(order.lastIndexOf('comes and goes') - 1).toBe(3);
+  });
+});
+
+describe('connections that are closed at once', () => {
+  /** Turns of somebody else before the first one of `client`. */
+  async function turnsBefore(client: string): Promise<number> {
+    const order: string[] = [];
+    await Promise.all([work(client, order, { turns: 1, ms: 0.1 }), work('modest', order, { turns: 30, ms: 0.25 })]);
+    return order.indexOf(client);
+  }
+
+  it('are followed by twice what they cost, for others', async () => {
+    for (let count = 0; count < 20; count++) connectionClosed('refused');
+    expect(await turnsBefore('refused')).toBe(16);
+  });
+
+  it('are forgotten when too many others have such connections', async () => {
+    for (let count = 0; count < 20; count++) connectionClosed('first');
+    for (let other = 0; other < 256; other++) connectionClosed(`other ${other}`);
+    expect(await turnsBefore('first')).toBe(0);
   });
 });
