@@ -6,18 +6,14 @@ import { kernel } from './kernel.ts';
 import { PlainBlockDigest, PlainContentSum, type PlainHash } from './md5.ts';
 import { createNoSum } from './none.ts';
 import { borrow, createSeeded, giveBack, isLoaded } from './pool.ts';
-import type { ChecksumName, ContentSum, SumVariant, TransferSums } from './sums.ts';
+import type { BlockDigest, ChecksumName, ContentSum, SumVariant, TransferSums } from './sums.ts';
 import { Xxh3BlockSum, Xxh3ContentSum, type Xxh3Name, Xxh3State } from './xxh3.ts';
 import { finishInto, WASM_DIGEST_LENGTH, WasmContentSum } from './xxhash.ts';
 
 const NOTHING = new Uint8Array(0);
 
-type BlockSumFunction = (block: Uint8Array, blockVariant: number) => Buffer;
-
-/** How one variant computes block sums; `release` gives pooled instances back. */
-interface BlockSummer {
-  readonly variants: number;
-  readonly sum: BlockSumFunction;
+/** `release` gives pooled instances back. */
+interface BlockSummer extends BlockDigest {
   readonly release: () => void;
 }
 
@@ -73,16 +69,22 @@ export async function acquireTransferSums(variant: SumVariant, seed: number): Pr
   seed4.writeInt32LE(seed);
   // Old MD4 hashes the seed before the file even when it is 0; no other whole-file sum is seeded (3-transfer.md 6.1).
   const file = await contentSum(baseName(variant), variant === 'md4-old' ? seed4 : NOTHING);
-  const blocks = await createBlockSummer(variant, seed, seed === 0 ? NOTHING : seed4);
+  let blocks: Promise<BlockSummer> | null = null;
   return {
     variant,
     digestLength: file.digestLength,
     file,
-    blockVariants: blocks.variants,
-    blockSum: blocks.sum,
+    blocks() {
+      blocks ??= createBlockSummer(variant, seed, seed === 0 ? NOTHING : seed4);
+      return blocks;
+    },
     release() {
       file.release();
-      blocks.release();
+      // Whoever asked for them has their error.
+      blocks?.then(
+        (made) => made.release(),
+        () => {},
+      );
     },
   };
 }
@@ -115,7 +117,7 @@ async function createXxhSummer(name: 'xxh64' | 'xxh3' | 'xxh128', seed: number):
     return { variants: 1, sum: (block) => blocks.sum(block), release: () => blocks.release() };
   }
   const out = Buffer.alloc(WASM_DIGEST_LENGTH[name]);
-  const sum: BlockSumFunction = (block) => {
+  const sum: BlockDigest['sum'] = (block) => {
     hasher.init();
     hasher.update(block);
     return finishInto(out, name, hasher);
@@ -125,7 +127,7 @@ async function createXxhSummer(name: 'xxh64' | 'xxh3' | 'xxh128', seed: number):
 
 function createPlainSummer(name: PlainHash, head: Uint8Array, tail: Uint8Array): BlockSummer {
   const digest = new PlainBlockDigest(name);
-  const sum: BlockSumFunction = (block) => asBuffer(digest.digest(head, block, tail));
+  const sum: BlockDigest['sum'] = (block) => asBuffer(digest.digest(head, block, tail));
   return { variants: 1, sum, release() {} };
 }
 
@@ -137,7 +139,7 @@ function md4Variants(variant: SumVariant, seed4: Uint8Array): number {
 async function createMd4Summer(variant: SumVariant, seed4: Uint8Array): Promise<BlockSummer> {
   const hasher = await borrow('md4');
   const out = Buffer.alloc(16);
-  const sum: BlockSumFunction = (block, blockVariant) => {
+  const sum: BlockDigest['sum'] = (block, blockVariant) => {
     hasher.init();
     if (blockVariant === 1) hasher.update(seed4);
     hasher.update(block);
@@ -149,7 +151,7 @@ async function createMd4Summer(variant: SumVariant, seed4: Uint8Array): Promise<
 
 function createMd4Fallback(variant: SumVariant, seed4: Uint8Array): BlockSummer {
   const digest = new PlainBlockDigest('md4');
-  const sum: BlockSumFunction = (block, blockVariant) => {
+  const sum: BlockDigest['sum'] = (block, blockVariant) => {
     const first = blockVariant === 1;
     return asBuffer(digest.digest(first ? seed4 : NOTHING, block, first ? NOTHING : seed4));
   };

@@ -25,9 +25,15 @@ export interface TransferSums {
   readonly digestLength: number;
   /** Whole-file sum. One file at a time. */
   readonly file: ContentSum;
-  /** Ways in which a client may have computed a block's strong sum: 2 for explicit md4 (3-transfer.md 3.5), else 1. */
-  readonly blockVariants: number;
-  /** Strong sum of one block. The buffer is valid until the next call. */
-  blockSum(block: Uint8Array, blockVariant: number): Buffer;
+  /** Strong sums of blocks, made when they are asked for first: most sessions have no basis to compare with. */
+  blocks(): Promise<BlockDigest>;
   release(): void;
+}
+
+/** Computes strong sums of blocks (3-transfer.md 3.5). */
+export interface BlockDigest {
+  /** Ways in which a client may have computed them: 2 for explicit md4, else 1. */
+  readonly variants: number;
+  /** The buffer is valid until the next call. */
+  sum(block: Uint8Array, variant: number): Buffer;
 }

@@ -2,6 +2,7 @@
 
 import type { CompressionTools } from '../compress/choose.ts';
 import type { Limiter } from '../compress/limiter.ts';
+import { onDemand } from '../on-demand.ts';
 
 /** Loads checksums and compressors. */
 export async function loadTools(limiter: Limiter): Promise<CompressionTools> {
@@ -15,9 +16,5 @@ export async function loadTools(limiter: Limiter): Promise<CompressionTools> {
 
 /** Loads them when the first session asks: a greeting and a list of modules do without, and so does a daemon that nobody visits. */
 export function toolsOnDemand(limiter: Limiter): () => Promise<CompressionTools> {
-  let tools: Promise<CompressionTools> | null = null;
-  return () => {
-    tools ??= loadTools(limiter);
-    return tools;
-  };
+  return onDemand(() => loadTools(limiter));
 }

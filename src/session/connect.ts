@@ -3,6 +3,7 @@
 import { SandboxError } from '../errors.ts';
 import type { Limits } from '../limits.ts';
 import type { SessionRecord } from '../observe/session-log.ts';
+import { onDemand } from '../on-demand.ts';
 import { openModuleRoot } from '../vfs/open-root.ts';
 import type { ByteReader } from '../wire/reader.ts';
 import type { PeerAddress } from '../wire/transport.ts';
@@ -14,6 +15,8 @@ import type { TextSink } from './line-source.ts';
 import { type WaitingRoom, waitForPlace } from './queue.ts';
 import { accessDenied, chdirFailed, tooManyConnections, unknownModule } from './refusals.ts';
 import type { ServedModule } from './served-module.ts';
+
+const loadLogin = onDemand(() => Promise.all([import('./auth.ts'), import('../checksum/md4.ts')]));
 
 const OK_LINE = Buffer.from('@RSYNCD: OK\n');
 
@@ -80,9 +83,8 @@ export async function requestModule(
   if (module.authentication !== null) {
     watchdog.enter({ name: 'the login', totalMs: limits.authMs, totalLimit: 'authMs', idleMs: 0 });
     const { authentication } = module;
-    // Most modules want no login, and a start up to the first greeting does without.
-    const { authenticate } = await import('./auth.ts');
-    const { md4 } = await import('../checksum/md4.ts');
+    // Most modules want no login.
+    const [{ authenticate }, { md4 }] = await loadLogin();
     record.user = await authenticate(reader, sink, { moduleText: module.name, authentication, greeting, md4, limits });
     if (context.onLogin?.(record) === false) throw tooManyConnections(1);
   }

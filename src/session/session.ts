@@ -11,6 +11,7 @@ import type { Logger } from '../observe/log.ts';
 import { createSessionLogger, type LogBudget, type SessionLogger, type SessionRecord } from '../observe/session-log.ts';
 import type { LiveSession, ProgressView, SessionRegistry, SessionView } from '../observe/session-registry.ts';
 import type { TransferLog } from '../observe/transfer-log.ts';
+import { onDemand } from '../on-demand.ts';
 import type { ServerOptions } from '../options/server-options.ts';
 import { monotonicMs } from '../shared.ts';
 import { clientTurn, TimeSlice } from '../slice.ts';
@@ -73,8 +74,7 @@ type Stage = 'text' | 'arguments' | 'preamble' | 'muxed';
 /** Even with a long timeout, idle clients still hear from us this often (1-session.md 6.4). */
 const DEFAULT_KEEP_ALIVE_MS = 30_000;
 
-/** Asked for once: the loader takes as long for each further time as for a line of the protocol. */
-let loadingWork: Promise<typeof import('./work.ts')> | null = null;
+const loadWork = onDemand(() => import('./work.ts'));
 
 /** Serves one connection to its end. Never throws. */
 export async function runSession(transport: Transport, daemon: Daemon, ticket: AdmissionTicket): Promise<void> {
@@ -191,8 +191,7 @@ class Session implements LiveSession, Sheddable {
       this.#watchdog.enter({ name: 'the arguments', totalMs: argumentsMs, totalLimit: 'argumentsMs', idleMs: 0 });
       // The client's arguments are on their way meanwhile.
       this.#writer.flush();
-      loadingWork ??= import('./work.ts');
-      const { work } = await loadingWork;
+      const { work } = await loadWork();
       const options = await work.receiveOptions(this.#reader, protocol, module, limits);
       const hasPlace = this.#ticket.argumentsComplete();
       this.#source.release();

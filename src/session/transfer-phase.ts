@@ -15,7 +15,7 @@ import { CompressedTokenWriter, type CompressorFactory } from '../transfer/compr
 import { DeltaState } from '../transfer/delta.ts';
 import { type SentFile, TransferProgress } from '../transfer/progress.ts';
 import { Sender } from '../transfer/sender.ts';
-import { skipListFor } from '../transfer/skip-compress.ts';
+import { type SkipList, skipListFor } from '../transfer/skip-compress.ts';
 import type { Traffic } from '../transfer/stats.ts';
 import { CompressedTokens, PlainTokens } from '../transfer/tokens.ts';
 import { type ModuleRoot, ModuleView } from '../vfs/module-root.ts';
@@ -113,7 +113,7 @@ export async function runTransfer(setup: TransferSetup): Promise<void> {
       delta,
       plainTokens: new PlainTokens(writer),
       compressedTokens: compressed,
-      skipCompress: skipListFor(options.compression?.skipSuffixes ?? null, setup.module.dontCompress, limits),
+      skipCompress: skipListOf(setup),
       openNoatime: setup.module.openNoatime || options.openNoatime,
       traffic,
       onSumsAwaited: (isWaiting) =>
@@ -187,6 +187,11 @@ function compressedTokens({ agreement, protocol, compressionTools, streams }: Tr
   const isDeflate = compression.name === 'zlib' || compression.name === 'zlibx';
   const stored = isDeflate ? factoryFor(0) : null;
   return new CompressedTokens(new CompressedTokenWriter(streams.writer, factoryFor(compression.level), stored));
+}
+
+function skipListOf({ options, agreement, module, limits }: TransferSetup): SkipList | null {
+  if (agreement.compression === null) return null;
+  return skipListFor(options.compression?.skipSuffixes ?? null, module.dontCompress, limits);
 }
 
 /** Null when the session scans for itself. */

@@ -1,6 +1,6 @@
 /** Decides which block, if any, equals the bytes at an offset, within the budgets of a file; match.ts asks it. */
 
-import type { TransferSums } from '../checksum/sums.ts';
+import type { BlockDigest } from '../checksum/sums.ts';
 import { limitHits } from '../limit-hits.ts';
 import type { LimitName, Limits } from '../limits.ts';
 import type { BlockIndex } from './block-index.ts';
@@ -33,7 +33,7 @@ export class BlockPicker {
   /** Null when no full block can match. */
   readonly index: BlockIndex | null;
   readonly #sums: BlockSums;
-  readonly #transferSums: TransferSums;
+  readonly #digest: BlockDigest;
   readonly #inPlace: boolean;
   /** In-place only, per index entry: a block used at its own offset and therefore still intact, else -1. */
   readonly #intact: Int32Array;
@@ -47,15 +47,15 @@ export class BlockPicker {
   #hashBytesLeft: number;
   #spent = false;
 
-  constructor(sums: BlockSums, index: BlockIndex | null, transferSums: TransferSums, options: PickerOptions) {
+  constructor(sums: BlockSums, index: BlockIndex | null, digest: BlockDigest, options: PickerOptions) {
     const { limits, fileLength } = options;
     this.index = index;
     this.#sums = sums;
-    this.#transferSums = transferSums;
+    this.#digest = digest;
     this.#inPlace = options.inPlace;
     this.#intact = new Int32Array(options.inPlace && index !== null ? sums.fullCount : 0).fill(-1);
     this.#candidates = new Int32Array(limits.matchCandidates + 2);
-    this.#variant = transferSums.blockVariants > 1 ? options.blockVariant : 0;
+    this.#variant = digest.variants > 1 ? options.blockVariant : 0;
     this.#probesLeft = limits.matchProbesPerByte * fileLength + limits.matchProbesBase;
     this.#hashBytesLeft = limits.matchHashPerByte * fileLength + limits.matchHashBase;
   }
@@ -96,7 +96,7 @@ export class BlockPicker {
     const count = this.#candidateCount;
     if (count === 0) return -1;
     for (let variant = this.#variant ?? 0; variant < this.#variantsToTry; variant++) {
-      const digest = this.#digest(bytes, variant);
+      const digest = this.#sumOf(bytes, variant);
       if (digest === null) return -1;
       for (let i = 0; i < count; i++) {
         const block = this.#candidates[i]!;
@@ -115,22 +115,22 @@ export class BlockPicker {
     if (this.#sums.weakAt(block) !== candidate.weak) return false;
     if (this.#inPlace && block * this.#sums.head.blockLength < candidate.at) return false;
     for (let variant = this.#variant ?? 0; variant < this.#variantsToTry; variant++) {
-      const digest = this.#digest(candidate.bytes, variant);
+      const digest = this.#sumOf(candidate.bytes, variant);
       if (digest !== null && this.#sums.strongEquals(block, digest)) return true;
     }
     return false;
   }
 
   get #variantsToTry(): number {
-    return this.#variant === null ? this.#transferSums.blockVariants : this.#variant + 1;
+    return this.#variant === null ? this.#digest.variants : this.#variant + 1;
   }
 
   /** Strong sum of `bytes`, or null when the budget does not allow it. */
-  #digest(bytes: Uint8Array, variant: number): Buffer | null {
+  #sumOf(bytes: Uint8Array, variant: number): Buffer | null {
     // SECURITY: one colliding weak sum would make us hash a whole block per byte of file (CVE-2026-119741, B-15).
     this.#hashBytesLeft -= Math.max(bytes.length, DIGEST_FLOOR);
     if (this.#hashBytesLeft < 0) this.#giveUp('matchHashPerByte');
-    return this.#spent ? null : this.#transferSums.blockSum(bytes, variant);
+    return this.#spent ? null : this.#digest.sum(bytes, variant);
   }
 
   /** Fills `#candidates` with the blocks of this weak sum that may be used at `at`, best first. */

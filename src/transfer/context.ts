@@ -18,9 +18,9 @@ export interface TransferContext extends ListContext {
   readonly ndxDecoder: NdxDecoder;
   readonly delta: DeltaState;
   readonly plainTokens: PlainTokens;
-  /** Null without compression. */
+  /** Null without compression, as is the list of what is not compressed. */
   readonly compressedTokens: CompressedTokens | null;
-  readonly skipCompress: SkipList;
+  readonly skipCompress: SkipList | null;
   readonly openNoatime: boolean;
   /** What the connection has carried, for the statistics. */
   readonly traffic: () => Traffic;

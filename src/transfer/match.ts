@@ -105,7 +105,7 @@ export class BlockMatcher {
     // A file shorter than a block can only match the short last one, which is not in the index.
     const worthIndexing = sums.usable && sums.fullCount > 0 && options.fileLength >= sums.head.blockLength;
     const index = worthIndexing ? await BlockIndex.build(sums, indexOptions, options.slice) : null;
-    return new BlockMatcher(sums, new BlockPicker(sums, index, transferSums, options), sink, options);
+    return new BlockMatcher(sums, new BlockPicker(sums, index, await transferSums.blocks(), options), sink, options);
   }
 
   /** File offset below which the window's bytes are no longer needed. */

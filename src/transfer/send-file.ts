@@ -78,7 +78,7 @@ export function appendedLength(head: SumHead): number {
 
 function tokensFor({ plainTokens, compressedTokens, skipCompress }: TransferContext, name: Buffer): TokenSink {
   if (compressedTokens === null) return plainTokens;
-  compressedTokens.startFile(skipCompress.matches(name));
+  compressedTokens.startFile(skipCompress?.matches(name) ?? false);
   return compressedTokens;
 }
 

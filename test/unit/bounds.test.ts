@@ -120,7 +120,7 @@ async function hashes(count: number, limits: Limits): Promise<void> {
   const transferSums = await acquireTransferSums('xxh128', 1);
   const blockLength = 256;
   const file = Buffer.alloc(blockLength * count, 7);
-  const sums = clientSums(file, transferSums, { blockLength, strongLength: 16 });
+  const sums = await clientSums(file, transferSums, { blockLength, strongLength: 16 });
   await search({
     ...{ sums, transferSums, file },
     options: { limits: { ...limits, matchHashPerByte: 0, matchHashBase: N * blockLength } },

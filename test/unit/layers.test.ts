@@ -13,6 +13,7 @@ const RANKS: Readonly<Record<string, number>> = {
     'slice.ts': 0.01,
     'shared.ts': 0,
     'arena.ts': 0,
+    'on-demand.ts': 0,
     'assembler.ts': 0,
     'errors.ts': 0.1,
     'limit-hits.ts': 0.1,

@@ -31,7 +31,8 @@ describe('without WebAssembly', () => {
   ] as const)('block sums of %s still equal all vectors', async (alg, variant, blockVariant) => {
     for (const vector of vectors.filter((candidate) => candidate.alg === alg)) {
       const sums = await acquireTransferSums(variant, vector.seed);
-      expect(sums.blockSum(inputBytes(inputs[vector.input]!), blockVariant).toString('hex')).toBe(vector.digest_hex);
+      const blocks = await sums.blocks();
+      expect(blocks.sum(inputBytes(inputs[vector.input]!), blockVariant).toString('hex')).toBe(vector.digest_hex);
     }
   });
 

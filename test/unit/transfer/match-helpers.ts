@@ -28,12 +28,13 @@ export interface SearchResult {
 }
 
 /** Sums of `basis` as a client sends them. */
-export function clientSums(
+export async function clientSums(
   basis: Buffer,
   transferSums: TransferSums,
   shape: { blockLength: number; strongLength?: number; blockVariant?: number; limits?: Limits },
-): BlockSums {
+): Promise<BlockSums> {
   const { blockLength, strongLength = 4, blockVariant = 0, limits = DEFAULT_LIMITS } = shape;
+  const blocks = await transferSums.blocks();
   const count = Math.ceil(basis.length / blockLength);
   const head = { count, blockLength, strongLength, remainder: basis.length % blockLength };
   const wire = Buffer.alloc(count * (4 + strongLength));
@@ -41,9 +42,7 @@ export function clientSums(
     const from = i * blockLength;
     const to = Math.min(basis.length, from + blockLength);
     wire.writeUInt32LE(weakSum(basis, from, to), i * (4 + strongLength));
-    transferSums
-      .blockSum(basis.subarray(from, to), blockVariant)
-      .copy(wire, i * (4 + strongLength) + 4, 0, strongLength);
+    blocks.sum(basis.subarray(from, to), blockVariant).copy(wire, i * (4 + strongLength) + 4, 0, strongLength);
   }
   const sums = new BlockSums(head, { digestLength: transferSums.digestLength, limits });
   sums.append(wire);

@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { acquireTransferSums } from '../../../src/checksum/acquire.ts';
 import { loadChecksums } from '../../../src/checksum/pool.ts';
 import { weakSum } from '../../../src/checksum/rolling.ts';
-import type { TransferSums } from '../../../src/checksum/sums.ts';
+import type { BlockDigest, TransferSums } from '../../../src/checksum/sums.ts';
 import { DEFAULT_LIMITS } from '../../../src/limits.ts';
 import { BlockSums } from '../../../src/transfer/block-sums.ts';
 import { hitsOf } from '../../helpers/hits.ts';
@@ -16,13 +16,15 @@ let counting: TransferSums;
 beforeAll(async () => {
   await loadChecksums();
   real = await acquireTransferSums('xxh128', 1);
-  counting = {
-    ...real,
-    blockSum(block, variant) {
+  const blocks = await real.blocks();
+  const counted: BlockDigest = {
+    ...blocks,
+    sum(block, variant) {
       hashedBytes += block.length;
-      return real.blockSum(block, variant);
+      return blocks.sum(block, variant);
     },
   };
+  counting = { ...real, blocks: async () => counted };
 });
 
 /** Sums that a client made up: each block has weak sum `weak` and a strong sum of its own. */
@@ -97,7 +99,7 @@ describe('hostile block sums', () => {
 
   it('stop the search exactly when the hash budget is used up', async () => {
     const basis = noise(10_000, 2);
-    const sums = clientSums(basis, real, { blockLength: 1000, strongLength: 16 });
+    const sums = await clientSums(basis, real, { blockLength: 1000, strongLength: 16 });
     const exact = { ...DEFAULT_LIMITS, matchHashPerByte: 0, matchHashBase: 5000 };
     const { ops, matcher } = await attack(sums, basis, exact);
     expect(ops.map((op) => op[0])).toEqual(['match', 'match', 'match', 'match', 'match', 'lit']);
@@ -116,7 +118,7 @@ describe('hostile block sums', () => {
 
   it('do not slow down the honest blocks among them', async () => {
     const basis = noise(100_000, 3);
-    const honest = clientSums(basis, real, { blockLength: 1000, strongLength: 16 });
+    const honest = await clientSums(basis, real, { blockLength: 1000, strongLength: 16 });
     const sums = madeUp(50_000, 1000, () => 0);
     expect(await matchedBlocks(honest, basis)).toBe(100);
     expect(await matchedBlocks(sums, basis)).toBe(0);
@@ -132,7 +134,7 @@ describe('hostile block sums', () => {
 describe('a file of equal blocks', () => {
   it('matches with one digest per block', async () => {
     const file = Buffer.alloc(MIB);
-    const sums = clientSums(file, real, { blockLength: 1024, strongLength: 16 });
+    const sums = await clientSums(file, real, { blockLength: 1024, strongLength: 16 });
     const { ops } = await attack(sums, file);
     expect(ops.filter((op) => op[0] === 'match')).toHaveLength(1024);
     expect(hashedBytes).toBe(MIB);

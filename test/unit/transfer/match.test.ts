@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { acquireTransferSums } from '../../../src/checksum/acquire.ts';
 import { loadChecksums } from '../../../src/checksum/pool.ts';
-import type { SumVariant, TransferSums } from '../../../src/checksum/sums.ts';
+import type { BlockDigest, SumVariant, TransferSums } from '../../../src/checksum/sums.ts';
 import { Bug } from '../../../src/errors.ts';
 import { DEFAULT_LIMITS } from '../../../src/limits.ts';
 import { TimeSlice } from '../../../src/slice.ts';
@@ -20,7 +20,7 @@ beforeAll(async () => {
 
 /** Searches for `basis` in `file` with honest sums. */
 async function delta(basis: Buffer, file: Buffer, blockLength: number, inPlace = false, piece?: number) {
-  const blockSums = clientSums(basis, sums, { blockLength, strongLength: 16 });
+  const blockSums = await clientSums(basis, sums, { blockLength, strongLength: 16 });
   const setup = { sums: blockSums, transferSums: sums, file, options: { inPlace } };
   return search(piece === undefined ? setup : { ...setup, piece });
 }
@@ -72,7 +72,7 @@ describe('a block search', () => {
 
   it('takes a remainder of a whole block for a full last block', async () => {
     const basis = noise(300, 8);
-    const honest = clientSums(basis, sums, { blockLength: 100 });
+    const honest = await clientSums(basis, sums, { blockLength: 100 });
     const odd = new BlockSums({ ...honest.head, remainder: 100 }, { digestLength: 16, limits: DEFAULT_LIMITS });
     expect([odd.fullCount, odd.shortLength]).toEqual([3, 0]);
   });
@@ -108,7 +108,7 @@ describe('a block search', () => {
   });
 
   it('refuses a window that lost unsent bytes', async () => {
-    const blockSums = clientSums(noise(1000, 1), sums, { blockLength: 100 });
+    const blockSums = await clientSums(noise(1000, 1), sums, { blockLength: 100 });
     const slice = new TimeSlice();
     const sink = { literal() {}, match() {} };
     const options = { fileLength: 1000, inPlace: false, limits: DEFAULT_LIMITS, seed: 1, blockVariant: null, slice };
@@ -134,7 +134,7 @@ describe('any block search', () => {
       fc.asyncProperty(scenario, async ({ basis: bytes, edits, blockLength, piece, seed }) => {
         const basis = Buffer.from(bytes);
         const file = build(basis, edits);
-        const blockSums = clientSums(basis, sums, { blockLength, strongLength: 16 });
+        const blockSums = await clientSums(basis, sums, { blockLength, strongLength: 16 });
         const { ops } = await search({ sums: blockSums, transferSums: sums, file, piece, options: { seed } });
         expect(expand(ops, basis, blockLength)).toEqual(file);
       }),
@@ -147,7 +147,7 @@ describe('any block search', () => {
       fc.asyncProperty(scenario, async ({ basis: bytes, edits, blockLength, piece, seed }) => {
         const basis = Buffer.from(bytes);
         const file = build(basis, edits);
-        const blockSums = clientSums(basis, sums, { blockLength, strongLength: 16 });
+        const blockSums = await clientSums(basis, sums, { blockLength, strongLength: 16 });
         const options = { seed, inPlace: true };
         const { ops } = await search({ sums: blockSums, transferSums: sums, file, piece, options });
         expect(applyInPlace(ops, basis, blockLength, file.length)).toEqual(file);
@@ -207,7 +207,7 @@ describe('explicit md4', () => {
   it.each([0, 1])('finds blocks of a client that uses variant %i and remembers it', async (blockVariant) => {
     const md4 = await acquireTransferSums('md4', 99);
     const file = noise(1000, 30);
-    const blockSums = clientSums(file, md4, { blockLength: 100, blockVariant });
+    const blockSums = await clientSums(file, md4, { blockLength: 100, blockVariant });
     const { ops, matcher } = await search({ sums: blockSums, transferSums: md4, file });
     expect(matches(ops)).toHaveLength(10);
     expect(matcher.blockVariant).toBe(blockVariant);
@@ -216,16 +216,17 @@ describe('explicit md4', () => {
   it('computes only the known variant after a hit', async () => {
     const md4 = await acquireTransferSums('md4', 99);
     const file = noise(1000, 31);
-    const blockSums = clientSums(file, md4, { blockLength: 100, blockVariant: 1 });
+    const blockSums = await clientSums(file, md4, { blockLength: 100, blockVariant: 1 });
     const used: number[] = [];
-    const counting: TransferSums = {
-      ...md4,
-      blockSum(block, variant) {
+    const blocks = await md4.blocks();
+    const counting: BlockDigest = {
+      ...blocks,
+      sum(block, variant) {
         used.push(variant);
-        return md4.blockSum(block, variant);
+        return blocks.sum(block, variant);
       },
     };
-    await search({ sums: blockSums, transferSums: counting, file });
+    await search({ sums: blockSums, transferSums: { ...md4, blocks: async () => counting }, file });
     expect(used).toEqual([0, ...Array(10).fill(1)]);
   });
 });
@@ -234,7 +235,7 @@ describe('strong sums of 16 bytes with an 8-byte digest', () => {
   it('are compared in their first 8 bytes', async () => {
     const xxh3 = await acquireTransferSums('xxh3', 5);
     const file = noise(500, 32);
-    const blockSums = clientSums(file, xxh3, { blockLength: 100, strongLength: 16 });
+    const blockSums = await clientSums(file, xxh3, { blockLength: 100, strongLength: 16 });
     expect(matches((await search({ sums: blockSums, transferSums: xxh3, file })).ops)).toEqual([0, 1, 2, 3, 4]);
   });
 });
@@ -262,7 +263,7 @@ describe('captured sessions of rsync 3.5.0', () => {
     const basis = Buffer.from(inputs[input]!.basis!, 'hex');
     const file = Buffer.from(inputs[input]!.file, 'hex');
     const shape = { blockLength: sum_head.blength, strongLength: sum_head.s2length };
-    const result = await search({ sums: clientSums(basis, transferSums, shape), transferSums, file });
+    const result = await search({ sums: await clientSums(basis, transferSums, shape), transferSums, file });
     const expected = ops.flatMap((op): Op[] => {
       if (op[0] === 'lit') return [['lit', Buffer.from(op[1], 'hex')]];
       return op[0] === 'match' ? [['match', op[1]]] : [];

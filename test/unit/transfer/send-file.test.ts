@@ -48,7 +48,7 @@ interface Sent {
 
 interface Setup {
   head?: SumHead;
-  sums?: (context: TransferContext) => Buffer;
+  sums?: (context: TransferContext) => Promise<Buffer>;
   basis?: Buffer;
   plan?: Partial<SendPlan>;
   session?: Partial<ContextPlan>;
@@ -65,7 +65,7 @@ async function send(content: Buffer, setup: Setup = {}): Promise<Sent> {
   const context = await session.forTransfer(new FileLists(session.context), setup.transfer);
   const { digestLength } = context.sums;
   const blockSums = new BlockSums(head, { digestLength, limits: context.limits });
-  if (setup.sums) blockSums.append(setup.sums(context));
+  if (setup.sums) blockSums.append(await setup.sums(context));
   const file = context.view.openFile(context.view.root, Buffer.from('f'));
   setup.meanwhile?.();
   const error = await sendContent(context, file, { ...PLAN, blockSums, ...setup.plan });
@@ -103,16 +103,18 @@ function deltaSetup(basis: Buffer, blockLength: number, strongLength = 16): Pick
     strongLength,
     remainder: basis.length % blockLength,
   };
-  const sums = (context: TransferContext) =>
-    Buffer.concat(
+  const sums = async (context: TransferContext) => {
+    const blocks = await context.sums.blocks();
+    return Buffer.concat(
       Array.from({ length: head.count }, (_, i) => {
         const block = basis.subarray(i * blockLength, (i + 1) * blockLength);
         const record = Buffer.alloc(4 + strongLength);
         record.writeUInt32LE(weakSum(block, 0, block.length) >>> 0);
-        context.sums.blockSum(block, 0).copy(record, 4, 0, strongLength);
+        blocks.sum(block, 0).copy(record, 4, 0, strongLength);
         return record;
       }),
     );
+  };
   return { head, sums, basis };
 }
 
