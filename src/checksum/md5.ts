@@ -2,7 +2,7 @@
 
 import { createHash, hash } from 'node:crypto';
 import { Md4 } from './md4.ts';
-import type { ContentSum } from './sums.ts';
+import { type ContentSum, STEP_BYTES } from './sums.ts';
 
 export type PlainHash = 'md4' | 'md5' | 'sha1';
 
@@ -24,6 +24,7 @@ function start(name: PlainHash): Running {
 /** Running digest, optionally with bytes that always come first (old MD4 seeding). */
 export class PlainContentSum implements ContentSum {
   readonly digestLength: number;
+  readonly stepBytes = STEP_BYTES.slow;
   readonly #name: PlainHash;
   readonly #prefix: Uint8Array;
   #running: Running;

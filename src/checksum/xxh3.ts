@@ -5,7 +5,7 @@ import { arena } from '../arena.ts';
 import { type Kernel, placeInKernel, SCRATCH_BYTES } from './kernel.ts';
 import { BLOCK_BYTES, DIGEST_AT, PRIME32, PRIME64, SECRET_AT, SECRET_BYTES, STATE_BYTES } from './kernel-code.ts';
 import { giveBack } from './pool.ts';
-import type { ContentSum } from './sums.ts';
+import { type ContentSum, STEP_BYTES } from './sums.ts';
 import { finishInto, WASM_DIGEST_LENGTH } from './xxhash.ts';
 
 /** The two of the family that work alike on long inputs. */
@@ -79,6 +79,7 @@ export class Xxh3State {
 /** Running digest. The last block always waits, for only the end shows whether it is one. */
 export class Xxh3ContentSum implements ContentSum {
   readonly digestLength: number;
+  readonly stepBytes = STEP_BYTES.fast;
   readonly #name: Xxh3Name;
   readonly #kernel: Kernel;
   readonly #state: Xxh3State;

@@ -2,7 +2,7 @@
 
 import type { IHasher } from 'hash-wasm';
 import { giveBack, type WasmHash } from './pool.ts';
-import type { ContentSum } from './sums.ts';
+import { type ContentSum, STEP_BYTES } from './sums.ts';
 
 /** Wire length of each digest in bytes. */
 export const WASM_DIGEST_LENGTH: Readonly<Record<WasmHash, number>> = { md4: 16, xxh64: 8, xxh3: 8, xxh128: 16 };
@@ -21,6 +21,7 @@ export function finishInto(out: Buffer, name: WasmHash, hasher: IHasher): Buffer
 /** Running digest on a borrowed instance, optionally with bytes that always come first (old MD4 seeding). */
 export class WasmContentSum implements ContentSum {
   readonly digestLength: number;
+  readonly stepBytes: number;
   readonly #name: WasmHash;
   readonly #hasher: IHasher;
   readonly #prefix: Uint8Array;
@@ -31,6 +32,7 @@ export class WasmContentSum implements ContentSum {
     this.#hasher = hasher;
     this.#prefix = prefix;
     this.digestLength = WASM_DIGEST_LENGTH[name];
+    this.stepBytes = name === 'md4' ? STEP_BYTES.slow : STEP_BYTES.fast;
     this.#out = Buffer.alloc(this.digestLength);
     this.reset();
   }

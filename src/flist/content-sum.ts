@@ -10,9 +10,6 @@ import type { SourceDirectory } from './entry.ts';
 import type { Examined } from './examine.ts';
 import { locateListed } from './locate.ts';
 
-/** More is read at once, for fewer calls; MD5 takes a millisecond for 512 KiB, as long as several slices together. */
-const SUMMED_AT_ONCE = 256 * 1024;
-
 /** Digest of a file's content up to the size just listed; null when it cannot be read. The buffer is valid until the next call. */
 export async function digestOf(
   context: ListContext,
@@ -89,8 +86,8 @@ async function hashFile(
     const count = isNow ? file.readSync(part, position) : await file.read(part, position);
     pace.note(startedMs);
     if (count === 0) break;
-    for (let summed = 0; summed < count; summed += SUMMED_AT_ONCE) {
-      sum.update(part.subarray(summed, Math.min(count, summed + SUMMED_AT_ONCE)));
+    for (let summed = 0; summed < count; summed += sum.stepBytes) {
+      sum.update(part.subarray(summed, Math.min(count, summed + sum.stepBytes)));
       if (slice.expired) await slice.yield();
     }
     position += count;
