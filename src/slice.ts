@@ -24,8 +24,11 @@ const CONNECTION_MS = 0.4;
 /** And one that is closed at once. */
 const CLOSING_MS = 0.1;
 
-/** What a turn is for: finding out what to send, content that a client takes, or a short piece of work that needs no slice. */
-type WorkKind = 'computing' | 'sending' | 'short';
+/**
+ * What a turn is for: finding out what to send, content that a client takes, the same in a session that is a long one already, or a
+ * short piece of work that needs no slice.
+ */
+type WorkKind = 'computing' | 'sending' | 'sending on' | 'short';
 
 /** A task that waits for its slice. */
 interface Waiter {
@@ -118,8 +121,8 @@ class Turns {
     if (waiting.length > 0) this.#waiting.set(client, waiting);
     this.count++;
     this.#wasShort = kind === 'short';
-    if (kind === 'sending') {
-      begin(SLICE_MS);
+    if (kind === 'sending' || kind === 'sending on') {
+      begin(kind === 'sending' ? SLICE_MS : LONG_SLICE_MS);
       return;
     }
     const sliceMs = this.#computingMs();
@@ -201,8 +204,8 @@ export class TimeSlice {
    */
   async yield(isSending = false): Promise<void> {
     this.#beforeMs += this.#usedMs;
-    const lengthMs = await turns.next(this.#client, isSending ? 'sending' : 'computing');
-    this.#lengthMs = isSending && this.#beforeMs > LONG_MS ? LONG_SLICE_MS : lengthMs;
+    const sending = this.#beforeMs > LONG_MS ? 'sending on' : 'sending';
+    this.#lengthMs = await turns.next(this.#client, isSending ? sending : 'computing');
     this.#startMs = monotonicMs();
     this.#usedMs = 0;
     this.#turn = turns.count;
