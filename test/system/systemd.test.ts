@@ -149,6 +149,16 @@ describe('gokr-rsyncd.service', () => {
     expect(after.MainPID).not.toBe(before.MainPID);
   });
 
+  it('is started again also when that happens time and again', async () => {
+    for (let time = 0; time < 5; time++) {
+      const { MainPID } = await properties(machine);
+      const output = await machine.output('bash', '-c', KILL_AND_CONNECT, 'kill', MainPID!);
+      expect(output.trim().split('\n').slice(1)).toEqual(Array(10).fill('@RSYNCD:'));
+      await expect.poll(async () => (await properties(machine)).ActiveState, { timeout: 30_000 }).toBe('active');
+    }
+    expect((await machine.output('systemctl', 'is-active', 'gokr-rsyncd.socket')).trim()).toBe('active');
+  });
+
   it('ends cleanly when it is stopped', async () => {
     await machine.output('systemctl', 'stop', 'gokr-rsyncd.service');
     const { ActiveState, Result } = await properties(machine);
