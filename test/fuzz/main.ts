@@ -10,6 +10,7 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { numberOption, readOptions } from '../helpers/command-line.ts';
+import { bundleProgram } from '../helpers/program.ts';
 import { removeTree, scratchDir } from '../helpers/scratch.ts';
 import { fuzzBlackBox } from './black-box.ts';
 import { Coverage } from './coverage.ts';
@@ -31,8 +32,17 @@ const random = new Random(numberOption('seed', values.seed));
 if (values['black-box']) await attackDaemon();
 else await fuzzParsers();
 
-/** A real daemon over its socket. */
+/** A real daemon over its socket: the bundle, which has all its files open from the start. */
 async function attackDaemon(): Promise<void> {
+  const removeBundle = await bundleProgram();
+  try {
+    await attackBundle();
+  } finally {
+    removeBundle();
+  }
+}
+
+async function attackBundle(): Promise<void> {
   const endMs = performance.now() + minutes * 60_000;
   console.log(`seed ${values.seed}, a daemon under strace`);
   const report = await fuzzBlackBox(random, () => performance.now() > endMs);
