@@ -56,6 +56,9 @@ class Turns {
   #busyMs = 0;
   /** Up to when that is known. */
   #countedMs = 0;
+  /** Whose the last turn was, and since when nobody else has had one, by `#busyMs`. */
+  #lastClient = '';
+  #aloneSinceMs = 0;
   /** What everything else took between two slices for computing, of late. */
   #othersMs = 0;
   /** What everything else has taken since the last one. */
@@ -108,9 +111,14 @@ class Turns {
       } else if (least === null || untilMs < least.untilMs) least = { client, untilMs };
     }
     if (first !== null) return first;
-    if (!isIdle || least === null) return null;
+    if (least === null || !(isIdle || this.#isAlone(least.client))) return null;
     this.#busyMs = least.untilMs;
     return least.client;
+  }
+
+  /** Nobody else is there: what the event loop is busy with is the client's own, and to wait would only turn it over and over. */
+  #isAlone(client: string): boolean {
+    return client === this.#lastClient && this.#busyMs - this.#aloneSinceMs >= LONGEST_DEBT_MS;
   }
 
   /** Lets the next task of a client go on; the client goes behind all others. */
@@ -120,6 +128,8 @@ class Turns {
     this.#waiting.delete(client);
     if (waiting.length > 0) this.#waiting.set(client, waiting);
     this.count++;
+    if (client !== this.#lastClient) this.#aloneSinceMs = this.#busyMs;
+    this.#lastClient = client;
     this.#wasShort = kind === 'short';
     if (kind === 'sending' || kind === 'sending on') {
       begin(kind === 'sending' ? SLICE_MS : LONG_SLICE_MS);

@@ -31,6 +31,9 @@ export interface Server {
   stop(): Promise<void>;
 }
 
+/** Warm-ups after which each worker is likely to have served one; which one takes a connection is chance. */
+export const EACH_WORKER = 4;
+
 export interface Scenario {
   /** For --only. */
   readonly name: string;

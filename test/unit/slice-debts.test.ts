@@ -77,3 +77,27 @@ describe('connections that are closed at once', () => {
     expect(await turnsBefore('first')).toBe(0);
   });
 });
+
+describe('a client that nobody else has had a turn beside for as long as debts last', () => {
+  /** Turns of the event loop that so many connections take, each of which leaves 0.8 ms to others. */
+  async function turnsOfLoop(connections: number): Promise<number> {
+    let count = 0;
+    let isDone = false;
+    const turn = (): void => {
+      count++;
+      // What the client itself keeps the event loop busy with.
+      clock.nowMs += 0.2;
+      if (!isDone) setImmediate(turn);
+    };
+    setImmediate(turn);
+    for (let connection = 0; connection < connections; connection++) await connectionTurn('alone');
+    isDone = true;
+    return count;
+  }
+
+  it('waits for nothing', async () => {
+    expect(await turnsOfLoop(50)).toBeGreaterThan(150);
+    await turnsOfLoop(200);
+    expect(await turnsOfLoop(50)).toBeLessThan(60);
+  });
+});

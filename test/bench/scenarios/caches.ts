@@ -3,11 +3,8 @@
 import { join } from 'node:path';
 import { makeManyFiles } from '../../helpers/many-files.ts';
 import { pulls } from '../pulls.ts';
-import type { Scenario } from '../scenario.ts';
+import { EACH_WORKER, type Scenario } from '../scenario.ts';
 import { writeLarge } from '../trees.ts';
-
-/** Pulls before the first that counts: each worker is to have served one, and which one takes a connection is chance. */
-const WARM_UPS = 4;
 
 /** Longer than all runs of a scenario. */
 const CACHED = { file_list_cache: '1h' };
@@ -22,7 +19,7 @@ function twoTrees(dir: string, count: number): void {
 export const SCENARIOS: readonly Scenario[] = [
   {
     name: 'uptodate-cached',
-    warmUps: WARM_UPS,
+    warmUps: EACH_WORKER,
     title: '200 000 files, up to date, file_list_cache, second and later client',
     targets: { cpu: 0.15, wall: 0.7 },
     moduleKeys: CACHED,
@@ -39,7 +36,7 @@ export const SCENARIOS: readonly Scenario[] = [
   },
   {
     name: 'checksum-again',
-    warmUps: WARM_UPS,
+    warmUps: EACH_WORKER,
     title: '-c on 400 MB, second and later client',
     targets: { cpu: 0.2, wall: 1 },
     prepare: (dir, scale) => {
