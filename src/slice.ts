@@ -20,7 +20,6 @@ const LONGEST_DEBT_MS = 100;
 const MOST_DEBTORS = 256;
 /** What to accept a connection and to close it costs, beside the turns of its session. */
 const CONNECTION_MS = 0.4;
-
 /** And one that is closed at once. */
 const CLOSING_MS = 0.1;
 
@@ -154,7 +153,7 @@ class Turns {
     if (beyondMs > 0) this.owe(client, beyondMs);
   };
 
-  /** A client has had `ms` that were nobody's turn: others come first for twice as long. */
+  /** A client has had `ms` beyond its slice, or beside its turns: others come first for twice as long. */
   owe(client: string, ms: number): void {
     const sinceMs = Math.max(this.#owing.get(client) ?? 0, this.#busyMs);
     // SECURITY: connections may come from any number of addresses.

@@ -21,7 +21,7 @@ export function finishInto(out: Buffer, name: WasmHash, hasher: IHasher): Buffer
 /** Running digest on a borrowed instance, optionally with bytes that always come first (old MD4 seeding). */
 export class WasmContentSum implements ContentSum {
   readonly digestLength: number;
-  readonly stepBytes: number;
+  readonly stepBytes = STEP_BYTES.slow;
   readonly #name: WasmHash;
   readonly #hasher: IHasher;
   readonly #prefix: Uint8Array;
@@ -32,7 +32,6 @@ export class WasmContentSum implements ContentSum {
     this.#hasher = hasher;
     this.#prefix = prefix;
     this.digestLength = WASM_DIGEST_LENGTH[name];
-    this.stepBytes = name === 'md4' ? STEP_BYTES.slow : STEP_BYTES.fast;
     this.#out = Buffer.alloc(this.digestLength);
     this.reset();
   }

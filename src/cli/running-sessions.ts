@@ -2,7 +2,6 @@
 
 import type { RsyncError } from '../errors.ts';
 import { limitHits } from '../limit-hits.ts';
-import { clientOf } from '../listener/address-key.ts';
 import { type Admission, AdmissionRefusal } from '../listener/admission.ts';
 import type { FairAccept } from '../listener/fair-accept.ts';
 import { createSessionLogger } from '../observe/session-log.ts';
@@ -73,12 +72,11 @@ export class RunningSessions {
       // SECURITY: a flood of connections must not become a flood of lines (B-26b).
       const line = createSessionLogger(daemon.logger, daemon.logBudget, daemon.limits);
       line.info({ peer: connection.peer.address, limit: ticket.cap }, 'connection refused');
-      const client = clientOf(connection.peer.address);
       const refuse = (): void => service.refuse(connection, ticket);
       // SECURITY: to say why takes longer than to close, and is done in the client's turn.
-      if (ticket.mayTell) void connectionTurn(client).then(refuse);
+      if (ticket.mayTell) void connectionTurn(ticket.client).then(refuse);
       else {
-        connectionClosed(client);
+        connectionClosed(ticket.client);
         refuse();
       }
       return;

@@ -25,7 +25,11 @@ export function addressKey(address: string): AddressKey {
 
 /** The same text for all connections of one client: of an IPv4 address, an IPv6 /64, or one place on this host. */
 export function clientOf(address: string): string {
-  const { family, high, low } = addressKey(address);
+  return clientText(addressKey(address));
+}
+
+/** As `clientOf`, where the key is known. */
+export function clientText({ family, high, low }: AddressKey): string {
   return `${family} ${high} ${low}`;
 }
 

@@ -6,7 +6,7 @@ import type { Limits } from '../limits.ts';
 import type { AdmissionTicket, ModulePlaces, QueuePosition } from '../session/admission-ticket.ts';
 import { privateArea, type SharedArea, SharedCounts } from '../shared.ts';
 import type { PeerAddress, Transport } from '../wire/transport.ts';
-import { addressKey, clientOf } from './address-key.ts';
+import { addressKey, clientText } from './address-key.ts';
 import { type Census, ConnectionTable, type QueueCensus, type TurnLimits } from './connection-table.ts';
 import { ReaderTurns } from './reader-turns.ts';
 
@@ -25,6 +25,8 @@ const REFUSAL_LINGER_MS = 1000;
 
 /** Why a connection was not admitted. Pass it to `refuseConnection`, which also gives its place back. */
 export class AdmissionRefusal {
+  /** Whose connection it was, as a ticket says it. */
+  readonly client: string;
   readonly cap: AdmissionCap;
   /** The cap's value, as the client reads it. */
   readonly max: number;
@@ -32,9 +34,10 @@ export class AdmissionRefusal {
   readonly mayTell: boolean;
   readonly #release: () => void;
 
-  constructor(cap: AdmissionCap, max: number, mayTell: boolean, release: () => void) {
-    this.cap = cap;
-    this.max = max;
+  constructor(client: string, met: { cap: AdmissionCap; max: number }, mayTell: boolean, release: () => void) {
+    this.client = client;
+    this.cap = met.cap;
+    this.max = met.max;
     this.mayTell = mayTell;
     this.#release = release;
   }
@@ -97,8 +100,8 @@ export class Admission {
       cap = this.#capMet(census);
       return cap === null;
     });
-    if (row === null) return this.#refusal(cap ?? 'connections');
-    return this.#ticket(row, clientOf(peer.address));
+    const client = clientText(key);
+    return row === null ? this.#refusal(client, cap ?? 'connections') : this.#ticket(row, client);
   }
 
   #capMet(there: Census): AdmissionCap | null {
@@ -120,13 +123,14 @@ export class Admission {
     return there > from && this.#random() < (there - from) / (max - from);
   }
 
-  #refusal(cap: AdmissionCap): AdmissionRefusal {
+  #refusal(client: string, cap: AdmissionCap): AdmissionRefusal {
+    const met = { cap, max: this.#limits[cap] };
     limitHits.count(cap);
     // SECURITY: refused connections are sockets too. As many as may be in a handshake are told why; a flood is just closed.
     const mayTell = this.#refusalsTold.take(this.#limits.handshakes);
-    if (!mayTell) return new AdmissionRefusal(cap, this.#limits[cap], false, () => {});
+    if (!mayTell) return new AdmissionRefusal(client, met, false, () => {});
     let told = false;
-    return new AdmissionRefusal(cap, this.#limits[cap], true, () => {
+    return new AdmissionRefusal(client, met, true, () => {
       if (told) return;
       told = true;
       this.#refusalsTold.give();

@@ -15,7 +15,7 @@ import { CompressedTokenWriter, type CompressorFactory } from '../transfer/compr
 import { DeltaState } from '../transfer/delta.ts';
 import { type SentFile, TransferProgress } from '../transfer/progress.ts';
 import { Sender } from '../transfer/sender.ts';
-import { type SkipList, skipListFor } from '../transfer/skip-compress.ts';
+import { skipListFor } from '../transfer/skip-compress.ts';
 import type { Traffic } from '../transfer/stats.ts';
 import { CompressedTokens, PlainTokens } from '../transfer/tokens.ts';
 import { type ModuleRoot, ModuleView } from '../vfs/module-root.ts';
@@ -113,7 +113,6 @@ export async function runTransfer(setup: TransferSetup): Promise<void> {
       delta,
       plainTokens: new PlainTokens(writer),
       compressedTokens: compressed,
-      skipCompress: skipListOf(setup),
       openNoatime: setup.module.openNoatime || options.openNoatime,
       traffic,
       onSumsAwaited: (isWaiting) =>
@@ -176,7 +175,8 @@ function listContext(
 }
 
 /** The session's compressor, behind the token format that it needs; null without compression. */
-function compressedTokens({ agreement, protocol, compressionTools, streams }: TransferSetup): CompressedTokens | null {
+function compressedTokens(setup: TransferSetup): CompressedTokens | null {
+  const { options, agreement, protocol, compressionTools, streams, module, limits } = setup;
   const { compression } = agreement;
   if (compression === null) return null;
   const factoryFor =
@@ -186,12 +186,8 @@ function compressedTokens({ agreement, protocol, compressionTools, streams }: Tr
   // Only deflate starts anew with each file, so only there one file may be stored and the next compressed.
   const isDeflate = compression.name === 'zlib' || compression.name === 'zlibx';
   const stored = isDeflate ? factoryFor(0) : null;
-  return new CompressedTokens(new CompressedTokenWriter(streams.writer, factoryFor(compression.level), stored));
-}
-
-function skipListOf({ options, agreement, module, limits }: TransferSetup): SkipList | null {
-  if (agreement.compression === null) return null;
-  return skipListFor(options.compression?.skipSuffixes ?? null, module.dontCompress, limits);
+  const skips = skipListFor(options.compression?.skipSuffixes ?? null, module.dontCompress, limits);
+  return new CompressedTokens(new CompressedTokenWriter(streams.writer, factoryFor(compression.level), stored), skips);
 }
 
 /** Null when the session scans for itself. */

@@ -7,7 +7,6 @@ import type { NdxDecoder } from '../wire/ndx.ts';
 import type { ByteReader } from '../wire/reader.ts';
 import type { DeltaState } from './delta.ts';
 import type { TransferProgress } from './progress.ts';
-import type { SkipList } from './skip-compress.ts';
 import type { Traffic } from './stats.ts';
 import type { CompressedTokens, PlainTokens } from './tokens.ts';
 
@@ -18,9 +17,8 @@ export interface TransferContext extends ListContext {
   readonly ndxDecoder: NdxDecoder;
   readonly delta: DeltaState;
   readonly plainTokens: PlainTokens;
-  /** Null without compression, as is the list of what is not compressed. */
+  /** Null without compression. */
   readonly compressedTokens: CompressedTokens | null;
-  readonly skipCompress: SkipList | null;
   readonly openNoatime: boolean;
   /** What the connection has carried, for the statistics. */
   readonly traffic: () => Traffic;

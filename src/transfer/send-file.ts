@@ -76,9 +76,9 @@ export function appendedLength(head: SumHead): number {
   return basisLength(head);
 }
 
-function tokensFor({ plainTokens, compressedTokens, skipCompress }: TransferContext, name: Buffer): TokenSink {
+function tokensFor({ plainTokens, compressedTokens }: TransferContext, name: Buffer): TokenSink {
   if (compressedTokens === null) return plainTokens;
-  compressedTokens.startFile(skipCompress?.matches(name) ?? false);
+  compressedTokens.startFile(name);
   return compressedTokens;
 }
 

@@ -8,6 +8,7 @@
 import { CHUNK_SIZE } from '../wire/constants.ts';
 import type { FrameWriter } from '../wire/writer.ts';
 import type { CompressedTokenWriter } from './compressed-tokens.ts';
+import type { SkipList } from './skip-compress.ts';
 
 /** Where the tokens of one file go. Memory handed in must stay unchanged until `settle` has resolved. */
 export interface TokenSink {
@@ -67,16 +68,19 @@ const LITERAL = -1;
 /** Compressed tokens of one file after the other (3-transfer.md 5.2). */
 export class CompressedTokens implements TokenSink {
   readonly #writer: CompressedTokenWriter;
+  readonly #skips: SkipList;
   #queue: QueuedToken[] = [];
 
-  constructor(writer: CompressedTokenWriter) {
+  /** @param skips files whose data is known not to shrink. */
+  constructor(writer: CompressedTokenWriter, skips: SkipList) {
     this.#writer = writer;
+    this.#skips = skips;
   }
 
-  /** Begins a file. @param isStored its data is known not to shrink. */
-  startFile(isStored: boolean): void {
+  /** Begins a file. @param name last component, or a path. */
+  startFile(name: Buffer): void {
     this.#queue = [];
-    this.#writer.startFile(isStored);
+    this.#writer.startFile(this.#skips.matches(name));
   }
 
   literal(data: Uint8Array): void {

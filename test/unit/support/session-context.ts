@@ -165,7 +165,6 @@ export async function makeSession(plan: ContextPlan): Promise<SessionFixture> {
         delta: new DeltaState(),
         plainTokens: new PlainTokens(writer),
         compressedTokens: null,
-        skipCompress: { matches: () => false },
         openNoatime: false,
         traffic: () => ({ bytesRead: 0, bytesWritten: writer.bytesWritten }),
         onSumsAwaited: () => {},
