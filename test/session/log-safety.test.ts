@@ -169,12 +169,14 @@ describe.runIf(isReady)('the log', { timeout: 60_000 }, () => {
         await Promise.all(peers.map((peer) => peer.ended()));
       }
       const seconds = Math.ceil((performance.now() - startedMs) / 1000);
-      const refusals = stage.server.logged.filter(({ msg }) => msg === 'connection refused').length;
-      expect(refusals).toBeGreaterThan(0);
-      expect(refusals).toBeLessThanOrEqual(5 * (seconds + 1));
       const hits = await limitHitsOf(stage.server);
       expect(hits.get('connections')).toBe(200);
-      expect(hits.get('logLinesPerSecond')).toBe(200 - refusals);
+      const written = 200 - hits.get('logLinesPerSecond')!;
+      expect(written).toBeGreaterThan(0);
+      expect(written).toBeLessThanOrEqual(5 * (seconds + 1));
+      // Lines are gathered before they are written: the last may come after the clients' ends.
+      const refusals = () => stage.server.logged.filter(({ msg }) => msg === 'connection refused').length;
+      await expect.poll(refusals).toBe(written);
     } finally {
       await stage.close();
     }
