@@ -22,7 +22,7 @@ class Arena {
   }
 
   /** Whether bytes lie in this memory. */
-  holds(bytes: Uint8Array): boolean {
+  holds(bytes: ArrayBufferView): boolean {
     return bytes.buffer === this.#memory;
   }
 

@@ -60,6 +60,7 @@ export const i32 = {
   divide: binary(0x6e),
   ofLong: unary(0xa7),
   load: (address: Code): Code => [...address, 0x28, 0, 0],
+  store: (address: Code, value: Code): Code => [...address, ...value, 0x36, 0, 0],
   load16: (address: Code): Code => [...address, 0x2f, 0, 0],
   loadByte: (address: Code): Code => [...address, 0x2d, 0, 0],
   store16: (address: Code, value: Code): Code => [...address, ...value, 0x3b, 0, 0],
@@ -97,6 +98,13 @@ export const v128 = {
     ...vector(12),
     ...values.flatMap((value) => [value & 0xff, (value >> 8) & 0xff]),
   ],
+  /** Takes 16-bit lanes by their numbers: those of `b` follow those of `a`. */
+  pick16: (a: Code, b: Code, lanes: readonly number[]): Code => [
+    ...a,
+    ...b,
+    ...vector(13),
+    ...lanes.flatMap((lane) => [2 * lane, 2 * lane + 1]),
+  ],
   /** Takes 32-bit lanes of `a` by their numbers. */
   pick32: (a: Code, lanes: readonly number[]): Code => [
     ...a,
@@ -104,13 +112,23 @@ export const v128 = {
     ...vector(13),
     ...lanes.flatMap((lane) => [4 * lane, 4 * lane + 1, 4 * lane + 2, 4 * lane + 3]),
   ],
+  /** Eight bytes of memory as signed numbers of 16 bits. */
+  load8SignedTo16: (address: Code): Code => [...address, ...vector(1), 0, 0],
   xor: binary(...vector(81)),
+  lane16: (a: Code, lane: number): Code => [...a, ...vector(25), lane],
   lane32: (a: Code, lane: number): Code => [...a, ...vector(27), lane],
+  splat16: unary(...vector(16)),
+  splat32: unary(...vector(17)),
   splat64: unary(...vector(18)),
   add16: binary(...vector(142)),
   add32: binary(...vector(174)),
   add64: binary(...vector(206)),
+  subtract16: binary(...vector(145)),
+  multiply16: binary(...vector(149)),
+  multiply32: binary(...vector(181)),
   multiply64: binary(...vector(213)),
+  shiftLeft32: binary(...vector(171)),
+  shiftRight32: binary(...vector(173)),
   shiftRight64: binary(...vector(205)),
   /** Products of the two lower 32-bit lanes, as unsigned 64-bit numbers. */
   productsOfLower32: binary(...vector(222)),

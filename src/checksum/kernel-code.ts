@@ -1,6 +1,6 @@
 /**
- * XXH3 of long inputs and the weak sum of blocks, 16 bytes at a time, as WebAssembly; kernel.ts runs it. The algorithm is that of
- * the xxHash specification, its names are used here.
+ * XXH3 of long inputs, 16 bytes at a time, as WebAssembly, in one module with the weak sum (weak-code.ts); kernel.ts runs it. The
+ * algorithm is that of the xxHash specification, its names are used here.
  *
  * A state in memory: 8 accumulators of 64 bits at 0, the secret of 192 bytes at 64, the digest of 16 bytes at 256.
  */
@@ -22,6 +22,7 @@ import {
   type WasmFunction,
   when,
 } from '../assembler.ts';
+import { skip, weak } from './weak-code.ts';
 
 export const SECRET_AT = 64;
 export const SECRET_BYTES = 192;
@@ -197,57 +198,7 @@ function finish(): WasmFunction {
   };
 }
 
-/**
- * weak(data, end): the weak sum (rolling.ts). With `sum` the sum of all bytes before a group of 16, a group adds 16 times that and
- * 16, 15 … 1 times its bytes to s2.
- */
-function weak(): WasmFunction {
-  const [data, end, sums, before, weighted, input, s1, s2] = [0, 1, 2, 3, 4, 5, 6, 7];
-  const [lower, upper] = [v128.extendLower8(get(input)), v128.extendUpper8(get(input))];
-  const total = (vector: number): Code =>
-    PAIRS.map((lane) => v128.lane32(get(vector), lane)).reduce((sum, lane) => i32.add(sum, lane));
-  const hasGroup = i32.isBelow(i32.add(get(data), i32.constant(15)), get(end));
-  const hasByte = i32.isBelow(get(data), get(end));
-  return {
-    name: 'weak',
-    parameters: [I32, I32],
-    results: [I32],
-    variables: [V128, V128, V128, V128, I32, I32],
-    body: [
-      ...when(
-        hasGroup,
-        repeatWhile(
-          hasGroup,
-          set(input, v128.load(get(data), 0)),
-          set(before, v128.add32(get(before), get(sums))),
-          set(
-            weighted,
-            v128.add32(
-              v128.add32(get(weighted), v128.dot16(lower, v128.constant16([16, 15, 14, 13, 12, 11, 10, 9]))),
-              v128.dot16(upper, v128.constant16([8, 7, 6, 5, 4, 3, 2, 1])),
-            ),
-          ),
-          set(sums, v128.add32(get(sums), v128.addPairs16(v128.add16(lower, upper)))),
-          set(data, i32.add(get(data), i32.constant(16))),
-        ),
-      ),
-      ...set(s1, total(sums)),
-      ...set(s2, i32.add(i32.shiftLeft(total(before), i32.constant(4)), total(weighted))),
-      ...when(
-        hasByte,
-        repeatWhile(
-          hasByte,
-          set(s1, i32.add(get(s1), i32.loadByteSigned(get(data)))),
-          set(s2, i32.add(get(s2), get(s1))),
-          set(data, i32.add(get(data), i32.constant(1))),
-        ),
-      ),
-      ...i32.or(i32.and(get(s1), i32.constant(0xffff)), i32.shiftLeft(get(s2), i32.constant(16))),
-    ],
-  };
-}
-
 /** The module. `fold` and `merge` stand where FOLD and MERGE say. @param pages of memory, 64 KiB each. */
 export function assembleKernel(pages: number): Uint8Array<ArrayBuffer> {
-  return assemble([blocks(), fold(), merge(), finish(), weak()], pages);
+  return assemble([blocks(), fold(), merge(), finish(), weak(), skip()], pages);
 }

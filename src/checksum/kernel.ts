@@ -1,4 +1,4 @@
-/** Runs kernel-code.ts: one instance for each thread, whose memory is the arena; xxh3.ts and rolling.ts call it. */
+/** Runs kernel-code.ts and weak-code.ts: one instance for each thread, whose memory is the arena; xxh3.ts and rolling.ts call it. */
 
 import { arena } from '../arena.ts';
 import { instantiate } from '../assembler.ts';
@@ -11,15 +11,28 @@ const PAGES = 512;
 /** Data that lies elsewhere is copied to offset 0, in parts of this size. */
 export const SCRATCH_BYTES = 128 * 1024;
 
-/** The functions of kernel-code.ts, and the memory that they work in; all arguments are offsets in it. */
+/** The functions of kernel-code.ts and weak-code.ts, and the memory that they work in; `data`, `end`, `state` and `bits` are offsets in it. */
 export interface Kernel {
   readonly bytes: Buffer;
+  /** The same memory. */
+  readonly words: Int32Array;
   readonly blocks: (state: number, data: number, end: number) => void;
   readonly finish: (state: number, data: number, end: number, total: number) => void;
   readonly weak: (data: number, end: number) => number;
+  readonly skip: (
+    ...window: [
+      sum: number,
+      data: number,
+      end: number,
+      length: number,
+      bits: number,
+      wordShift: number,
+      multiplier: number,
+    ]
+  ) => number;
 }
 
-type Exports = Omit<Kernel, 'bytes'> & { memory: { buffer: ArrayBuffer } };
+type Exports = Omit<Kernel, 'bytes' | 'words'> & { memory: { buffer: ArrayBuffer } };
 
 // Module-level on purpose: nothing in it outlives a call but what the arena lends.
 const loaded: { kernel: Kernel | null } = { kernel: null };
@@ -30,7 +43,7 @@ export function loadKernel(): void {
   const exports = instantiate<Exports>(() => assembleKernel(PAGES));
   if (exports === null) return;
   const { memory, ...functions } = exports;
-  loaded.kernel = { ...functions, bytes: Buffer.from(memory.buffer) };
+  loaded.kernel = { ...functions, bytes: Buffer.from(memory.buffer), words: new Int32Array(memory.buffer) };
   arena.open(memory.buffer, SCRATCH_BYTES);
 }
 

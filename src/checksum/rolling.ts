@@ -1,7 +1,8 @@
-/** The weak rolling sum of block matching (3-transfer.md 3.6); transfer/match.ts calls it for every fresh window. */
+/** The weak rolling sum of block matching (3-transfer.md 3.6); transfer/match.ts takes it of every fresh window, and rolls it on. */
 
 import { arena } from '../arena.ts';
-import { kernel } from './kernel.ts';
+import { type Kernel, kernel } from './kernel.ts';
+import { GROUP, SUM_AT } from './weak-code.ts';
 
 /**
  * Weak sum of `data[start…end)` as an unsigned 32-bit number: s1 in the low, s2 in the high 16 bits.
@@ -56,4 +57,50 @@ function weakSumHere(data: Uint8Array, start: number, end: number): number {
   const reduced = length & 0xffff;
   s2 -= 64 * reduced * (reduced + 1);
   return ((s1 & 0xffff) | (s2 << 16)) >>> 0;
+}
+
+/** Which weak sums may be those of a block: block-index.ts says how. */
+export interface WeakFilter {
+  readonly multiplier: number;
+  readonly bits: Int32Array;
+  readonly wordShift: number;
+}
+
+/** Passes over offsets whose weak sum is that of no block, some at a time; what it stops at is for others to look at. */
+export class WeakSkipper {
+  /** Offsets behind the one where `skip` stops, one of which may be that of a block. */
+  static readonly GROUP = GROUP;
+  readonly #kernel: Kernel;
+  readonly #data: number;
+  readonly #filter: WeakFilter;
+  readonly #blockLength: number;
+
+  private constructor(code: Kernel, data: number, filter: WeakFilter, blockLength: number) {
+    this.#kernel = code;
+    this.#data = data;
+    this.#filter = filter;
+    this.#blockLength = blockLength;
+  }
+
+  /** Null without a kernel, and when it cannot reach `data` or the filter. */
+  static of(data: Uint8Array, filter: WeakFilter, blockLength: number): WeakSkipper | null {
+    const code = kernel();
+    if (code === null || !arena.holds(data) || !arena.holds(filter.bits)) return null;
+    return new WeakSkipper(code, data.byteOffset, filter, blockLength);
+  }
+
+  /**
+   * Moves the window at `from`, whose sum is `sum`, on to at most `to`; the data must reach a block further.
+   * @returns where it stops: less than a group before `to`, or than a group and one before an offset that may be that of a block.
+   */
+  skip(from: number, to: number, sum: number): number {
+    const { bits, wordShift, multiplier } = this.#filter;
+    const [data, length] = [this.#data, this.#blockLength];
+    return this.#kernel.skip(sum, data + from, data + to, length, bits.byteOffset, wordShift, multiplier) - data;
+  }
+
+  /** Signed weak sum of the window where `skip` stopped last. */
+  get sum(): number {
+    return this.#kernel.words[SUM_AT / 4]!;
+  }
 }

@@ -19,6 +19,8 @@ export interface BlockIndexOptions {
   readonly candidates: number;
   /** Any 32 random bits. */
   readonly seed: number;
+  /** Where the bitmap may lie, if that suffices. */
+  readonly bitmap: Buffer | null;
 }
 
 /**
@@ -52,7 +54,7 @@ export class BlockIndex {
     const bitsLog2 = Math.min(MAX_BITS_LOG2, Math.max(MIN_BITS_LOG2, countLog2 + BITS_PER_BLOCK_LOG2));
     const tableLog2 = Math.min(MAX_TABLE_LOG2, countLog2 + 1);
     this.multiplier = options.seed | 1;
-    this.bits = new Int32Array(2 ** (bitsLog2 - 5));
+    this.bits = clearWords(2 ** (bitsLog2 - 5), options.bitmap);
     this.wordShift = 32 - (bitsLog2 - 5);
     this.heads = new Int32Array(2 ** tableLog2);
     this.tableShift = 32 - tableLog2;
@@ -111,4 +113,10 @@ export class BlockIndex {
     while (found >= 0 && this.weak[found] !== weak) found = this.next[found]!;
     return found;
   }
+}
+
+/** @param place used when it suffices. */
+function clearWords(count: number, place: Buffer | null): Int32Array {
+  if (place === null || place.length < 4 * count) return new Int32Array(count);
+  return new Int32Array(place.buffer, place.byteOffset, count).fill(0);
 }

@@ -1,6 +1,7 @@
 /** One file against the client's block sums: window in, tokens out (3-transfer.md 4). */
 
 import { randomInt } from 'node:crypto';
+import { arena } from '../arena.ts';
 import { breathe } from '../flist/context.ts';
 import type { OpenFile } from '../vfs/open-file.ts';
 import { ReadPace } from '../vfs/read-pace.ts';
@@ -12,11 +13,17 @@ import { type FileProgress, readNext, type SequentialSource } from './padded-rea
 import type { SendPlan } from './send-file.ts';
 import type { TokenSink } from './tokens.ts';
 
+/** Enough for 32 768 blocks, which a file of 1 GB has. */
+const BITMAP_BYTES = 256 * 1024;
+/** Bitmaps that the arena lends: 4 MiB. */
+const MOST_BITMAPS = 16;
+
 /** What one session keeps from file to file. */
 export class DeltaState {
   #memory: Buffer = Buffer.alloc(0);
   /** What the arena has lent. */
   #lent: Buffer | null = null;
+  #bitmap: Buffer | null = null;
   /** What the block sums of the latest request occupy. */
   sumBytes = 0;
   /** Form of block sum that has matched (3-transfer.md 3.5); null while unknown. */
@@ -31,10 +38,18 @@ export class DeltaState {
     return this.#memory.subarray(0, bytes);
   }
 
+  /** Memory for the bitmap of an index, where the checksums reach it; the same each time, or null. */
+  bitmap(): Buffer | null {
+    this.#bitmap ??= arena.lend(BITMAP_BYTES, MOST_BITMAPS);
+    return this.#bitmap;
+  }
+
   /** Gives its memory back. */
   release(): void {
     if (this.#lent !== null) returnReadWindow(this.#lent);
+    if (this.#bitmap !== null) arena.giveBack(this.#bitmap);
     this.#lent = null;
+    this.#bitmap = null;
   }
 }
 
@@ -58,6 +73,7 @@ export async function sendDelta(
       limits,
       seed: randomInt(2 ** 32),
       blockVariant: delta.blockVariant,
+      bitmap: delta.bitmap(),
       slice,
     },
   );

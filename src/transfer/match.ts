@@ -3,7 +3,7 @@
  * The sender of a file feeds it a sliding window and writes what the sink receives as tokens.
  */
 
-import { weakSum } from '../checksum/rolling.ts';
+import { WeakSkipper, weakSum } from '../checksum/rolling.ts';
 import type { TransferSums } from '../checksum/sums.ts';
 import { Bug } from '../errors.ts';
 import type { Limits } from '../limits.ts';
@@ -59,6 +59,8 @@ export interface MatchOptions {
   readonly seed: number;
   /** `blockVariant` of an earlier file of the session, or null. */
   readonly blockVariant: number | null;
+  /** Memory for the bitmap of the index, for as long as the search lasts; null for memory of its own. */
+  readonly bitmap: Buffer | null;
 }
 
 /** Searches one file. Create with `BlockMatcher.create` once all sums have arrived. */
@@ -82,6 +84,7 @@ export class BlockMatcher {
   #searching: boolean;
   /** The caller's window as signed bytes. */
   #view: Int8Array = new Int8Array(0);
+  #skipper: WeakSkipper | null = null;
 
   private constructor(sums: BlockSums, picker: BlockPicker, sink: MatchSink, options: MatchOptions) {
     this.#sums = sums;
@@ -101,7 +104,7 @@ export class BlockMatcher {
     sink: MatchSink,
     options: MatchOptions & { readonly slice: TimeSlice },
   ): Promise<BlockMatcher> {
-    const indexOptions = { candidates: options.limits.matchCandidates, seed: options.seed };
+    const indexOptions = { candidates: options.limits.matchCandidates, seed: options.seed, bitmap: options.bitmap };
     // A file shorter than a block can only match the short last one, which is not in the index.
     const worthIndexing = sums.usable && sums.fullCount > 0 && options.fileLength >= sums.head.blockLength;
     const index = worthIndexing ? await BlockIndex.build(sums, indexOptions, options.slice) : null;
@@ -155,6 +158,7 @@ export class BlockMatcher {
     const length = this.#blockLength;
     if (this.#view.buffer !== window.bytes.buffer || this.#view.byteOffset !== window.bytes.byteOffset) {
       this.#view = new Int8Array(window.bytes.buffer, window.bytes.byteOffset, window.bytes.byteLength);
+      this.#skipper = WeakSkipper.of(window.bytes, this.#index!, length);
     }
     while (this.#searching) {
       if (this.#rolling) {
@@ -198,6 +202,7 @@ export class BlockMatcher {
     const tableShift = index.tableShift | 0;
     const multiplier = index.multiplier | 0;
     const view = this.#view;
+    const skipper = this.#skipper;
     const length = this.#blockLength | 0;
     const end = to | 0;
     let at = from | 0;
@@ -208,6 +213,15 @@ export class BlockMatcher {
     while (at < end) {
       let hash = 0;
       let passes = 0;
+      let stop = end;
+      if (skipper !== null) {
+        at = skipper.skip(at, end, (s1 & 0xffff) | (s2 << 16)) | 0;
+        const sum = skipper.sum | 0;
+        s1 = sum & 0xffff;
+        s2 = sum >>> 16;
+        stop = Math.min(end, at + WeakSkipper.GROUP) | 0;
+        if (at === end) break;
+      }
       // The table stays out of the inner loop: with it, the registers do not suffice.
       do {
         const out = view[at]!;
@@ -216,8 +230,8 @@ export class BlockMatcher {
         at = (at + 1) | 0;
         hash = Math.imul((s1 & 0xffff) | (s2 << 16), multiplier);
         passes = (bits[hash >>> wordShift]! >>> (hash >>> 8)) & 1;
-      } while (passes === 0 && at < end);
-      if (passes === 0) break;
+      } while (passes === 0 && at < stop);
+      if (passes === 0) continue;
       probes++;
       if (index.findFrom((heads[hash >>> tableShift]! - 1) | 0, (s1 & 0xffff) | (s2 << 16)) >= 0) {
         reached = at;

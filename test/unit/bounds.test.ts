@@ -111,7 +111,7 @@ async function crowd(count: number, { matchCandidates: candidates }: Limits): Pr
   const head = { count, blockLength: 700, strongLength: 2, remainder: 0 };
   const sums = new BlockSums(head, { digestLength: 16, limits: DEFAULT_LIMITS });
   sums.append(wire);
-  await BlockIndex.build(sums, { candidates, seed: 1 }, new TimeSlice());
+  await BlockIndex.build(sums, { candidates, seed: 1, bitmap: null }, new TimeSlice());
 }
 
 /** A search that hashes as many bytes as its file has, in blocks as large as the least that is charged. */

@@ -96,7 +96,7 @@ describe('BlockIndex', () => {
     });
     const sums = make({ count: pairs.length });
     sums.append(wire);
-    return BlockIndex.build(sums, { candidates: 8, seed: 0x12345678 }, new TimeSlice());
+    return BlockIndex.build(sums, { candidates: 8, seed: 0x12345678, bitmap: null }, new TimeSlice());
   }
 
   const chain = (index: BlockIndex, weak: number): number[] => {

@@ -1,11 +1,15 @@
 /** Shared by the block search tests: makes sums as a client does, drives a search, expands its output. */
 
+import { arena } from '../../../src/arena.ts';
 import { weakSum } from '../../../src/checksum/rolling.ts';
 import type { TransferSums } from '../../../src/checksum/sums.ts';
 import { DEFAULT_LIMITS, type Limits } from '../../../src/limits.ts';
 import { TimeSlice } from '../../../src/slice.ts';
 import { BlockSums } from '../../../src/transfer/block-sums.ts';
 import { BlockMatcher, type MatchOptions, SEARCH } from '../../../src/transfer/match.ts';
+import { borrowReadWindow, returnReadWindow } from '../../../src/vfs/read-window.ts';
+
+const BITMAP_BYTES = 256 * 1024;
 
 export type Op = ['lit', Buffer] | ['match', number];
 
@@ -16,6 +20,8 @@ export interface SearchSetup {
   options?: Partial<MatchOptions>;
   /** Most file bytes added to the window at once. */
   piece?: number;
+  /** Whether window and bitmap lie in the kernel's memory, which `loadChecksums` makes. */
+  inArena?: boolean;
 }
 
 export interface SearchResult {
@@ -56,6 +62,7 @@ export async function search({
   file,
   options,
   piece = 2 ** 18,
+  inArena = false,
 }: SearchSetup): Promise<SearchResult> {
   const ops: Op[] = [];
   const offsets: number[] = [];
@@ -75,9 +82,11 @@ export async function search({
     limits: DEFAULT_LIMITS,
     seed: 0x2545f491,
     blockVariant: null,
+    bitmap: inArena ? arena.lend(BITMAP_BYTES, 1) : null,
   };
   const matcher = await BlockMatcher.create(sums, transferSums, sink, { ...defaults, ...options, slice });
-  const window = { bytes: Buffer.alloc(matcher.windowBytes), start: 0, length: 0 };
+  const memory = inArena ? borrowReadWindow()! : Buffer.alloc(matcher.windowBytes);
+  const window = { bytes: memory.subarray(0, matcher.windowBytes), start: 0, length: 0 };
   let heldBack = 0;
   for (let state = matcher.search(window, slice); state !== SEARCH.DONE; state = matcher.search(window, slice)) {
     if (state === SEARCH.YIELD) {
@@ -91,6 +100,10 @@ export async function search({
     window.length -= dropped;
     const from = window.start + window.length;
     window.length += file.copy(window.bytes, window.length, from, from + piece);
+  }
+  if (inArena) {
+    returnReadWindow(memory);
+    arena.giveBack(defaults.bitmap!);
   }
   return { ops, matcher, offsets, heldBack };
 }

@@ -10,7 +10,16 @@ import { DEFAULT_LIMITS } from '../../../src/limits.ts';
 import { TimeSlice } from '../../../src/slice.ts';
 import { BlockSums } from '../../../src/transfer/block-sums.ts';
 import { BlockMatcher } from '../../../src/transfer/match.ts';
-import { clientSums, expand, joined, noise, type Op, search } from './match-helpers.ts';
+import {
+  clientSums,
+  expand,
+  joined,
+  noise,
+  type Op,
+  type SearchResult,
+  type SearchSetup,
+  search,
+} from './match-helpers.ts';
 
 let sums: TransferSums;
 beforeAll(async () => {
@@ -22,7 +31,15 @@ beforeAll(async () => {
 async function delta(basis: Buffer, file: Buffer, blockLength: number, inPlace = false, piece?: number) {
   const blockSums = await clientSums(basis, sums, { blockLength, strongLength: 16 });
   const setup = { sums: blockSums, transferSums: sums, file, options: { inPlace } };
-  return search(piece === undefined ? setup : { ...setup, piece });
+  return searchTwice(piece === undefined ? setup : { ...setup, piece });
+}
+
+/** Searches in ordinary memory and in that of the kernel, which must find the same. */
+async function searchTwice(setup: SearchSetup): Promise<SearchResult> {
+  const plain = await search(setup);
+  const near = await search({ ...setup, inArena: true });
+  expect(near.ops).toEqual(plain.ops);
+  return plain;
 }
 
 const literalBytes = (ops: readonly Op[]): number =>
@@ -107,11 +124,31 @@ describe('a block search', () => {
     expect(Math.max(...ops.map((op) => (op[1] as Buffer).length))).toBeLessThanOrEqual(32_768 + 700);
   });
 
+  it.each([1, 9, 700, 65_537, 131_072])(
+    'finds blocks of %i bytes at any distance from each other',
+    async (blockLength) => {
+      const basis = noise(3 * blockLength, 15);
+      const blocks = [2, 0, 1].map((i) => basis.subarray(i * blockLength, (i + 1) * blockLength));
+      const file = Buffer.concat(blocks.flatMap((block, i) => [Buffer.alloc(8 * i + 3, 0x80), block, noise(i, 16)]));
+      const { ops } = await delta(basis, file, blockLength);
+      expect(expand(ops, basis, blockLength)).toEqual(file);
+      expect(matches(ops)).toEqual(expect.arrayContaining([2, 0, 1]));
+    },
+  );
+
   it('refuses a window that lost unsent bytes', async () => {
     const blockSums = await clientSums(noise(1000, 1), sums, { blockLength: 100 });
     const slice = new TimeSlice();
     const sink = { literal() {}, match() {} };
-    const options = { fileLength: 1000, inPlace: false, limits: DEFAULT_LIMITS, seed: 1, blockVariant: null, slice };
+    const options = {
+      fileLength: 1000,
+      inPlace: false,
+      limits: DEFAULT_LIMITS,
+      seed: 1,
+      blockVariant: null,
+      bitmap: null,
+      slice,
+    };
     const matcher = await BlockMatcher.create(blockSums, sums, sink, options);
     expect(() => matcher.search({ bytes: Buffer.alloc(10), start: 1, length: 9 }, slice)).toThrow(Bug);
   });
@@ -135,7 +172,7 @@ describe('any block search', () => {
         const basis = Buffer.from(bytes);
         const file = build(basis, edits);
         const blockSums = await clientSums(basis, sums, { blockLength, strongLength: 16 });
-        const { ops } = await search({ sums: blockSums, transferSums: sums, file, piece, options: { seed } });
+        const { ops } = await searchTwice({ sums: blockSums, transferSums: sums, file, piece, options: { seed } });
         expect(expand(ops, basis, blockLength)).toEqual(file);
       }),
       { numRuns: 300, seed: 20_261_121 },
@@ -149,7 +186,7 @@ describe('any block search', () => {
         const file = build(basis, edits);
         const blockSums = await clientSums(basis, sums, { blockLength, strongLength: 16 });
         const options = { seed, inPlace: true };
-        const { ops } = await search({ sums: blockSums, transferSums: sums, file, piece, options });
+        const { ops } = await searchTwice({ sums: blockSums, transferSums: sums, file, piece, options });
         expect(applyInPlace(ops, basis, blockLength, file.length)).toEqual(file);
       }),
       { numRuns: 300, seed: 20_261_122 },
