@@ -22,6 +22,7 @@ const CONTENTS: Readonly<Record<Exclude<FileName, 'rest'>, readonly string[]>> =
     'src/checksum/pool.ts',
     'src/compress/lz4.ts',
     'src/flist/shared-lists.ts',
+    'src/flist/common-readings.ts',
   ],
 };
 

@@ -2,6 +2,7 @@
 
 import type { Config } from '../config/config.ts';
 import { configText } from '../config/portable.ts';
+import type { CommonReadings, ReadingCounts } from '../flist/common-readings.ts';
 import { DigestCache } from '../flist/digest-cache.ts';
 import type { OnClient } from '../listener/proxy.ts';
 import { SocketTransport } from '../listener/socket-transport.ts';
@@ -10,6 +11,7 @@ import { TlsConnection } from '../listener/tls.ts';
 import type { Logger } from '../observe/log.ts';
 import { SessionRegistry } from '../observe/session-registry.ts';
 import { TransferLog } from '../observe/transfer-log.ts';
+import { onDemand } from '../on-demand.ts';
 import { overload } from '../session/overload.ts';
 import { WaitingRoom } from '../session/queue.ts';
 import { configurationChanged, stoppingSoon } from '../session/refusals.ts';
@@ -48,6 +50,7 @@ export class Serving {
   readonly #listCounts = { hits: 0, misses: 0, bypassed: 0 };
   readonly #waitingRoom = new WaitingRoom();
   readonly #digestCounts = { hits: 0, misses: 0 };
+  readonly #readingCounts = { read: 0, shared: 0 };
   /** Of the configuration that holds. */
   #configText = '';
   #listCache: LateListCache | null = null;
@@ -69,9 +72,12 @@ export class Serving {
   #showCaches(): void {
     const lists = this.#listCounts;
     const digests = this.#digestCounts;
+    const readings = this.#readingCounts;
     this.registry.addCounter('file_list_cache_hits', () => lists.hits);
     this.registry.addCounter('file_list_cache_misses', () => lists.misses);
     this.registry.addCounter('file_list_cache_bypassed', () => lists.bypassed);
+    this.registry.addCounter('directories_read_for_others', () => readings.read);
+    this.registry.addCounter('directories_read_by_others', () => readings.shared);
     this.registry.addCounter('digest_cache_hits', () => digests.hits);
     this.registry.addCounter('digest_cache_misses', () => digests.misses);
     this.registry.addGauge('file_list_cache_bytes', () => this.#listCache?.bytes ?? 0);
@@ -104,6 +110,7 @@ export class Serving {
       registry: this.registry,
       transferLog: new TransferLog(limits),
       listCache: () => listCache.get(),
+      readings: readingsOnDemand(this.#readingCounts),
       digestCache: this.#digestCache,
     };
     this.#bounds.accepts.open();
@@ -153,4 +160,9 @@ export class Serving {
     this.#waitingRoom.close(stoppingSoon());
     for (const listener of this.#listeners.splice(0)) await listener.close();
   }
+}
+
+/** What sessions share that list the same at the same time. */
+function readingsOnDemand(counts: ReadingCounts): () => Promise<CommonReadings> {
+  return onDemand(async () => new (await import('../flist/common-readings.ts')).CommonReadings(counts));
 }

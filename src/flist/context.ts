@@ -6,12 +6,13 @@ import type { Limits } from '../limits.ts';
 import type { ServerOptions } from '../options/server-options.ts';
 import type { TimeSlice } from '../slice.ts';
 import type { ModuleView } from '../vfs/module-root.ts';
+import type { DirectoryPath } from '../vfs/path.ts';
 import type { ClientMessages } from '../wire/messages.ts';
 import type { NdxEncoder } from '../wire/ndx.ts';
 import type { FrameWriter } from '../wire/writer.ts';
 import type { DigestCache } from './digest-cache.ts';
 import type { IdNames } from './ids.ts';
-import type { StoredDirectories } from './stored-directories.ts';
+import type { StoredEntries } from './stored-entries.ts';
 
 /** The module's settings that shape its file lists. */
 export interface ModuleListing {
@@ -34,6 +35,12 @@ export interface SharedDigests {
   readonly inTurn: <T>(read: () => Promise<T>) => Promise<T>;
 }
 
+/** Directories that others have read, or will want to. */
+export interface CommonDirectories {
+  /** The entries of one; null when they are not shared: the caller looks for itself, and reports what is wrong. */
+  read(directory: DirectoryPath): Promise<StoredEntries | null>;
+}
+
 export interface ListContext {
   readonly protocol: number;
   readonly incRecurse: boolean;
@@ -51,8 +58,8 @@ export interface ListContext {
   readonly listSum: ContentSum | null;
   /** Sums of `-c` that are known already; null where none are kept. */
   readonly digests: SharedDigests | null;
-  /** Directories that others have read, or will want to; null where each session looks for itself. */
-  readonly directories: Pick<StoredDirectories, 'read'> | null;
+  /** Null where the session looks for itself. */
+  readonly directories: CommonDirectories | null;
   readonly slice: TimeSlice;
 }
 

@@ -5,7 +5,7 @@
  * Reading never waits for a client, so that one which does not go on, or goes away, holds nobody up.
  */
 
-import { FileError, VanishedError } from '../errors.ts';
+import { FileError } from '../errors.ts';
 import { limitHits } from '../limit-hits.ts';
 import type { Limits } from '../limits.ts';
 import { monotonicMs } from '../shared.ts';
@@ -66,17 +66,16 @@ export class StoredDirectories {
     onReading(true);
     try {
       const names = await view.readdir(directory);
-      if (!this.#store.couldHold(StoredEntriesBuilder.bytesFor(names.length))) {
+      if (!this.#store.couldHold(StoredEntriesBuilder.bytesFor(names))) {
         this.#store.abandon(claim);
         return null;
       }
       const builder = new StoredEntriesBuilder(names);
-      const isWhole = await this.#look(directory, names, builder);
-      const parts = builder.parts();
+      const isWhole = await this.#look(directory, builder);
       // What vanishes while it is read belongs to the message of one client only.
       if (!isWhole) this.#store.abandon(claim);
-      else if (!this.#store.publish(claim, parts, true)) this.#isFull = true;
-      return new StoredEntries(joined(parts));
+      else if (!this.#store.publish(claim, builder.parts(), true)) this.#isFull = true;
+      return builder.entries();
     } catch (thrown) {
       this.#store.abandon(claim);
       if (thrown instanceof FileError) return null;
@@ -87,28 +86,14 @@ export class StoredDirectories {
   }
 
   /** @returns whether every name was still there. */
-  async #look(directory: DirectoryPath, names: readonly string[], builder: StoredEntriesBuilder): Promise<boolean> {
+  async #look(directory: DirectoryPath, builder: StoredEntriesBuilder): Promise<boolean> {
     const slice = new TimeSlice();
     let isWhole = true;
-    for (let i = 0; i < names.length; i++) {
+    for (let i = 0; !builder.isComplete; i++) {
       if (i % NAMES_PER_LOOK === 0 && slice.expired) await slice.yield();
-      if (!this.#add(directory, names[i]!, builder)) isWhole = false;
+      if (!builder.lookAtNext(this.#tree.view, directory)) isWhole = false;
     }
     return isWhole;
-  }
-
-  /** @returns whether the name was still there. */
-  #add(directory: DirectoryPath, name: string, builder: StoredEntriesBuilder): boolean {
-    const { view } = this.#tree;
-    try {
-      const stats = view.lstat(directory, name);
-      builder.add(stats, stats.isSymbolicLink() ? view.readlink(directory, Buffer.from(name, 'latin1')) : null);
-      return true;
-    } catch (thrown) {
-      if (!(thrown instanceof FileError)) throw thrown;
-      builder.add(null, null);
-      return !(thrown instanceof VanishedError);
-    }
   }
 }
 
@@ -117,12 +102,4 @@ function entriesOf(blob: HeldBlob | null): StoredEntries | null {
   const entries = new StoredEntries(blob.read(0, blob.lengthBytes));
   blob.close();
   return entries;
-}
-
-function joined(parts: readonly Buffer[]): Buffer<ArrayBuffer> {
-  if (parts.length === 1) return parts[0] as Buffer<ArrayBuffer>;
-  const bytes = Buffer.allocUnsafeSlow(parts.reduce((sum, { length }) => sum + length, 0)) as Buffer<ArrayBuffer>;
-  let at = 0;
-  for (const part of parts) at += part.copy(bytes, at);
-  return bytes;
 }

@@ -3,7 +3,9 @@
  * beside. stored-directories.ts has them made, scan.ts puts them into lists.
  */
 
-import type { FileStats } from '../vfs/module-root.ts';
+import { FileError, VanishedError } from '../errors.ts';
+import type { FileStats, ModuleView } from '../vfs/module-root.ts';
+import type { DirectoryPath } from '../vfs/path.ts';
 import {
   type FileEntry,
   fillFromStats,
@@ -201,7 +203,7 @@ class StoredStats implements FileStats {
   }
 }
 
-/** Makes the table of a directory, entry by entry. */
+/** Makes the table of a directory, name by name. */
 export class StoredEntriesBuilder {
   readonly #names: readonly string[];
   readonly #bytes: Buffer<ArrayBuffer>;
@@ -215,21 +217,38 @@ export class StoredEntriesBuilder {
   /** @param names latin1; an entry for each has to follow. */
   constructor(names: readonly string[]) {
     const count = names.length;
-    const namesLength = names.reduce((sum, { length }) => sum + length, 0);
     this.#names = names;
-    this.#bytes = Buffer.from(new ArrayBuffer(HEADER_BYTES + ENTRY_BYTES * count + namesLength));
+    this.#bytes = Buffer.from(new ArrayBuffer(StoredEntriesBuilder.bytesFor(names)));
     this.#bytes.writeUInt32LE(count, 0);
-    this.#bytes.writeUInt32LE(namesLength, 4);
+    this.#bytes.writeUInt32LE(lengthOf(names), 4);
     this.#columns = columnsOf(this.#bytes.buffer, count);
   }
 
-  /** Memory that a directory of so many names needs, but for links. */
-  static bytesFor(names: number): number {
-    return HEADER_BYTES + ENTRY_BYTES * names;
+  /** Memory that a directory with these names needs, but for links. */
+  static bytesFor(names: readonly string[]): number {
+    return HEADER_BYTES + ENTRY_BYTES * names.length + lengthOf(names);
   }
 
-  /** The entry of the next name. @param stats null when it could not be looked at. */
-  add(stats: FileStats | null, linkTarget: Buffer | null): void {
+  get isComplete(): boolean {
+    return this.#added === this.#names.length;
+  }
+
+  /** Looks at the next name. @returns whether it was still there. */
+  lookAtNext(view: ModuleView, directory: DirectoryPath): boolean {
+    const name = this.#names[this.#added]!;
+    try {
+      const stats = view.lstat(directory, name);
+      this.#add(stats, stats.isSymbolicLink() ? view.readlink(directory, Buffer.from(name, 'latin1')) : null);
+      return true;
+    } catch (thrown) {
+      if (!(thrown instanceof FileError)) throw thrown;
+      this.#add(null, null);
+      return !(thrown instanceof VanishedError);
+    }
+  }
+
+  /** @param stats null when it could not be looked at. */
+  #add(stats: FileStats | null, linkTarget: Buffer | null): void {
     const i = this.#added++;
     const columns = this.#columns;
     const namesAt = HEADER_BYTES + ENTRY_BYTES * this.#names.length;
@@ -246,6 +265,15 @@ export class StoredEntriesBuilder {
   /** The table, once it is complete. */
   parts(): Buffer[] {
     return [this.#bytes, ...this.#targets];
+  }
+
+  /** The same, to be read. */
+  entries(): StoredEntries {
+    if (this.#targets.length === 0) return new StoredEntries(this.#bytes);
+    const bytes = Buffer.from(new ArrayBuffer(this.#bytes.length + this.#targetsLength));
+    let at = 0;
+    for (const part of this.parts()) at += part.copy(bytes, at);
+    return new StoredEntries(bytes);
   }
 
   #set(i: number, stats: FileStats): void {
@@ -266,4 +294,8 @@ export class StoredEntriesBuilder {
     columns.device[i] = stats.dev;
     columns.inode[i] = stats.ino;
   }
+}
+
+function lengthOf(names: readonly string[]): number {
+  return names.reduce((sum, { length }) => sum + length, 0);
 }

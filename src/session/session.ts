@@ -2,6 +2,7 @@
 
 import type { CompressionTools } from '../compress/choose.ts';
 import { AccessError, Bug, EXIT, type LimitError, PeerGone, RsyncError, UsageError } from '../errors.ts';
+import type { CommonReadings } from '../flist/common-readings.ts';
 import type { DigestCache } from '../flist/digest-cache.ts';
 import type { ListCache } from '../flist/shared-lists.ts';
 import { limitHits } from '../limit-hits.ts';
@@ -48,6 +49,8 @@ export interface Daemon {
   readonly transferLog: TransferLog;
   /** For the modules that share file lists; absent where there is one session only. */
   readonly listCache?: () => Promise<ListCache>;
+  /** For those that share none; absent where there is one session only. */
+  readonly readings?: () => Promise<CommonReadings>;
   /** Likewise, for `-c`. */
   readonly digestCache?: DigestCache;
   /** Who waits for a place in a module; absent where there is one session only. */
@@ -236,6 +239,7 @@ class Session implements LiveSession, Sheddable {
         digestCache === undefined ? null : { cache: digestCache, inTurn: (read) => this.#ticket.readInTurn(read) },
       listCache:
         listCache === undefined || module.listCache === null ? null : { cache: listCache, settings: module.listCache },
+      readings: (await this.#daemon.readings?.()) ?? null,
       idleMs: timeoutSec * 1000,
       onFileSent: (file) => this.#fileSent(module, file),
       onProgress: (progress) => {

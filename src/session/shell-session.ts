@@ -136,6 +136,7 @@ class ShellSession {
       compressionTools: compression,
       digests: null,
       listCache: null,
+      readings: null,
       idleMs: options.timeoutSec * 1000,
       onFileSent: () => {},
       onProgress: () => {},

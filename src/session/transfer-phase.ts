@@ -4,6 +4,7 @@ import { acquireListSum, acquireTransferSums } from '../checksum/acquire.ts';
 import type { ContentSum, TransferSums } from '../checksum/sums.ts';
 import { type CompressionTools, createCompressor } from '../compress/choose.ts';
 import { EXIT, ProtocolError, UsageError } from '../errors.ts';
+import type { CommonReadings, ReadingMember } from '../flist/common-readings.ts';
 import type { ListContext, SharedDigests } from '../flist/context.ts';
 import { FileLists } from '../flist/lists.ts';
 import type { ListCache, ListCacheSettings, SharedLists } from '../flist/shared-lists.ts';
@@ -59,8 +60,10 @@ export interface TransferSetup {
   readonly compressionTools: CompressionTools;
   /** Sums of `-c` kept for others; null where there is one session only. */
   readonly digests: Omit<SharedDigests, 'sum'> | null;
-  /** Lists shared with other sessions; null where each scans for itself. */
+  /** Lists shared with other sessions; null where the module has no `file_list_cache`. */
   readonly listCache: { readonly cache: ListCache; readonly settings: ListCacheSettings } | null;
+  /** Directories shared with sessions that list at the same time, where lists are not; null where there is one session only. */
+  readonly readings: CommonReadings | null;
   /** Silence after which the session ends, in milliseconds. */
   readonly idleMs: number;
   readonly onFileSent: (file: SentFile) => void;
@@ -88,13 +91,16 @@ export async function runTransfer(setup: TransferSetup): Promise<void> {
   let sums: TransferSums | null = null;
   let compressed: CompressedTokens | null = null;
   let shared: SharedLists | null = null;
+  let reading: ReadingMember | null = null;
   const delta = new DeltaState();
   try {
     listSum = options.checksum ? await acquireListSum(agreement.listSum) : null;
     sums = await acquireTransferSums(agreement.transferSum, agreement.checksumSeed);
-    const context = listContext(setup, view, filter, listSum);
-    const sources = await sourceArguments(context, setup, { reader, framed });
-    shared = sharedLists(context, setup, sources);
+    const alone = listContext(setup, view, filter, listSum);
+    const sources = await sourceArguments(alone, setup, { reader, framed });
+    shared = sharedLists(alone, setup, sources);
+    reading = setup.listCache === null ? commonReadings(alone, setup, sources) : null;
+    const context = { ...alone, directories: reading };
     const lists = new FileLists(context, shared?.source);
     const progress = new TransferProgress(lists, writer, setup.onFileSent);
     setup.onProgress(progress);
@@ -128,6 +134,7 @@ export async function runTransfer(setup: TransferSetup): Promise<void> {
     delta.release();
     compressed?.release();
     shared?.close();
+    reading?.leave();
     view.close();
   }
 }
@@ -196,6 +203,11 @@ function sharedLists(context: ListContext, setup: TransferSetup, { args }: Sourc
   if (listCache === null) return null;
   const known = Array.isArray(args) ? args : null;
   return listCache.cache.open({ context, root: rootOf(setup), args: known, settings: listCache.settings });
+}
+
+/** Null when nobody else could list the same. */
+function commonReadings(context: ListContext, { readings }: TransferSetup, { args }: Sources): ReadingMember | null {
+  return readings !== null && Array.isArray(args) ? readings.join(context, args) : null;
 }
 
 interface Sources {
