@@ -95,7 +95,7 @@ export const METRICS: readonly MetricRow[] = [
   {
     name: `${PREFIX}events_total`,
     type: 'counter',
-    help: 'What parts of the daemon count: hits and misses of the shared file lists and of the sums for -c.',
+    help: 'What parts of the daemon count: hits and misses of the shared file lists and of the sums for -c, directories that sessions read for each other.',
     samples: ({ snapshot }) => snapshot.counters.map(({ name, value }) => [{ event: name }, value]),
   },
   {

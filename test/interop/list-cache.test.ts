@@ -1,6 +1,6 @@
 /** file_list_cache and the cache of -c: real clients get what they would get without, and what they may see of a tree that changes. */
 
-import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { compareSnapshots } from '../helpers/compare-snapshots.ts';
@@ -8,48 +8,9 @@ import { type OurDaemon, startDaemon } from '../helpers/daemon.ts';
 import type { ModuleSpec } from '../helpers/module-spec.ts';
 import { moduleUrl, rsync } from '../helpers/rsync.ts';
 import { removeTree, scratchDir } from '../helpers/scratch.ts';
-import { snapshot } from '../helpers/snapshot.ts';
-import { makeTree, type TreeEntry } from '../helpers/tree.ts';
+import { makeTree } from '../helpers/tree.ts';
 import { hasRoot } from '../setup/clients.ts';
-
-const TREE: readonly TreeEntry[] = [
-  { name: 'a.c', size: 100 },
-  { name: 'a.o', size: 200 },
-  { name: 'lib/deep/a.c', size: 6 },
-  { name: 'lib/deep/large', size: 300_000 },
-  { name: 'lib/x y', content: 'blank', mode: 0o604, uid: 1, gid: 2 },
-  { name: 'linked', content: 'linked' },
-  { name: 'lib/linked', linkTo: 'linked' },
-  { name: 'link', symlink: 'lib/x y' },
-  { name: 'pipe', is: 'fifo' },
-  { name: 'empty', is: 'dir' },
-  { name: 'lib/.rules', content: '- a.c\n' },
-  { name: '.rsync-filter', content: '- x*\n' },
-];
-
-const OPTION_SETS = [
-  '-a',
-  '-aH',
-  '-rltz',
-  '-aR',
-  '-a --no-inc-recursive',
-  '-a --delete',
-  '-ac',
-  '-a --exclude=*.o',
-  '-a --include=*/ --include=*.c --exclude=*',
-  '-aF',
-  '-aFF --exclude=large',
-  '-a --filter=:_.rules',
-  '-aC',
-  '-aX',
-  '-r --exclude=lib/deep',
-  '-aH --protocol=29 --exclude=*.o',
-  '-n -a',
-  '-aL',
-  ...[27, 28, 29, 30, 31].map((protocol) => `-a --protocol=${protocol}`),
-  '-aH --protocol=29',
-  '-aH --protocol=30 --no-inc-recursive',
-];
+import { makeListTree, OPTION_SETS, pullInto } from './list-cases.ts';
 
 const TEST_MS = 240_000;
 
@@ -60,10 +21,7 @@ beforeAll(async () => {
   if (!hasRoot()) return;
   dir = scratchDir('list-cache');
   const path = join(dir, 'tree');
-  await makeTree(
-    dir,
-    TREE.map((entry) => ({ ...entry, name: `tree/${entry.name}`, ...linkBelow(entry) })),
-  );
+  await makeListTree(dir);
   const module = (name: string, keys: ModuleSpec['keys'] = {}): ModuleSpec => ({ name, path, keys });
   daemon = await startDaemon({
     modules: [
@@ -81,32 +39,7 @@ afterAll(async () => {
   if (dir !== undefined) removeTree(dir);
 });
 
-function linkBelow({ linkTo }: TreeEntry): Partial<TreeEntry> {
-  return linkTo === undefined ? {} : { linkTo: `tree/${linkTo}` };
-}
-
-let pulls = 0;
-
-/** A pull into an empty directory. */
-async function pull(module: string, options: string) {
-  const copy = join(dir, `copy${pulls++}`);
-  mkdirSync(copy);
-  const startedMs = Date.now() - 1000;
-  const { exitCode, stdout, stderr } = await rsync([
-    ...options.split(' '),
-    '--out-format=%i %n%L',
-    moduleUrl(daemon.port, module),
-    `${copy}/`,
-  ]);
-  const tree = options.startsWith('-n') ? null : snapshot(copy, { startedMs, atimes: false });
-  return {
-    exitCode,
-    // Two processes of the client print, each in its own order.
-    stdout: stdout.toString('latin1').split('\n').sort(),
-    stderr: stderr.toString('latin1').replaceAll(`(in ${module})`, '(in MODULE)'),
-    tree,
-  };
-}
+const pull = (module: string, options: string) => pullInto(dir, daemon.port, module, options);
 
 async function namesIn(module: string): Promise<string> {
   return (await rsync(['-r', '--list-only', moduleUrl(daemon.port, module)])).stdout.toString();
