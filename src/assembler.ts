@@ -76,6 +76,7 @@ export const i64 = {
   multiply: binary(0x7e),
   and: binary(0x83),
   xor: binary(0x85),
+  shiftLeft: binary(0x86),
   shiftRight: binary(0x88),
   ofFloat: unary(0xb1),
   isZero: unary(0x50),

@@ -29,7 +29,7 @@ import {
   when,
 } from '../assembler.ts';
 
-/** 8192 positions of 16 bits at offset 0: where four bytes were seen last, by their hash. */
+/** 8192 positions of 16 bits at offset 0: where five bytes were seen last, by their hash. */
 const HASH_BITS = 13;
 const TABLE_BYTES = 2 ** HASH_BITS * 2;
 
@@ -43,7 +43,9 @@ export const OUTPUT_AT = INPUT_AT + INPUT_BYTES + SLACK_BYTES;
 
 const PAGES = 2;
 
-const PRIME = 0x9e3779b1;
+const PRIME = 0xcf1bbcdcbbn;
+/** Of eight bytes that are loaded, the last three are shifted out. */
+const OTHER_BITS = 24n;
 const SHORTEST_MATCH = 4;
 /** No search begins closer to the end than this … */
 const LAST_SEARCH = 12;
@@ -79,9 +81,12 @@ const plus = (variable: number, value: number): Code => i32.add(get(variable), n
 const advance = (variable: number, value: number): Code => set(variable, plus(variable, value));
 const least = (a: Code, b: Code): Code => i32.select(i32.isBelow(a, b), a, b);
 
-/** Address of the table's place for the four bytes at `address`. */
-const slotOf = (address: Code): Code =>
-  i32.shiftLeft(i32.shiftRight(i32.multiply(i32.load(address), number(PRIME | 0)), number(32 - HASH_BITS)), number(1));
+/** Address of the table's place for the five bytes at `address`: with four, more of what is found is no longer than that. */
+const slotOf = (address: Code): Code => {
+  const five = i64.shiftLeft(i64.load(address, 0), i64.constant(OTHER_BITS));
+  const hash = i64.shiftRight(i64.multiply(five, i64.constant(PRIME)), i64.constant(BigInt(64 - HASH_BITS)));
+  return i32.shiftLeft(i32.ofLong(hash), number(1));
+};
 
 const putByte = (value: Code): Code => [...i32.storeByte(get(OUT), value), ...advance(OUT, 1)];
 
@@ -96,7 +101,7 @@ const putLongLength = (length: number): Code =>
     putByte(get(length)),
   );
 
-/** Looks for four bytes that were there before; leaves the block one level out when there is no more room or input. */
+/** Looks for bytes that were there before, four at least; leaves the block one level out when there is no more room or input. */
 const search: Code = [
   ...set(SEARCH_END, least(plus(END, -LAST_SEARCH), i32.add(get(ANCHOR), i32.subtract(get(LIMIT), get(OUT))))),
   ...set(NEXT, get(AT)),
@@ -199,7 +204,7 @@ function compress(): WasmFunction {
       ...fill(number(0), number(0), number(TABLE_BYTES)),
       ...set(OUT, get(INTO)),
       ...set(ANCHOR, get(SOURCE)),
-      // The empty table says that the first four bytes were seen at the beginning, as they were.
+      // The empty table says that the first five bytes were seen at the beginning, as they were.
       ...set(AT, plus(SOURCE, 1)),
       ...set(STOP, get(END)),
       ...when(
