@@ -16,6 +16,8 @@ const IDLE_MS = 0.05;
 const MEMORY = 0.8;
 /** Others come first for no longer than that, whatever a client took. */
 const LONGEST_DEBT_MS = 100;
+/** Who owes waits so long for who had the last turn: a client that answers at once must not find somebody else at work each time. */
+const PATIENCE_MS = 2;
 /** Of more clients than that the debts are forgotten, the oldest first. */
 const MOST_DEBTORS = 256;
 /** What to accept a connection and to close it costs, beside the turns of its session. */
@@ -55,8 +57,9 @@ class Turns {
   #busyMs = 0;
   /** Up to when that is known. */
   #countedMs = 0;
-  /** Whose the last turn was, and since when nobody else has had one, by `#busyMs`. */
+  /** Whose the last turn was, when that began, and since when nobody else has had one, by `#busyMs`. */
   #lastClient = '';
+  #lastMs = 0;
   #aloneSinceMs = 0;
   /** What everything else took between two slices for computing, of late. */
   #othersMs = 0;
@@ -110,14 +113,22 @@ class Turns {
       } else if (least === null || untilMs < least.untilMs) least = { client, untilMs };
     }
     if (first !== null) return first;
-    if (least === null || !(isIdle || this.#isAlone(least.client))) return null;
+    if (least === null || this.#quietMs(least.client) < this.#patienceMs(isIdle)) return null;
     this.#busyMs = least.untilMs;
     return least.client;
   }
 
-  /** Nobody else is there: what the event loop is busy with is the client's own, and to wait would only turn it over and over. */
-  #isAlone(client: string): boolean {
-    return client === this.#lastClient && this.#busyMs - this.#aloneSinceMs >= LONGEST_DEBT_MS;
+  #patienceMs(isIdle: boolean): number {
+    if (!isIdle) return LONGEST_DEBT_MS;
+    return this.#waiting.has(this.#lastClient) ? 0 : PATIENCE_MS;
+  }
+
+  /**
+   * How long nobody else has had a turn. When that is long, nobody else is there: what the event loop is busy with is the client's own,
+   * and to wait would only turn it over and over.
+   */
+  #quietMs(client: string): number {
+    return this.#busyMs - (client === this.#lastClient ? this.#aloneSinceMs : this.#lastMs);
   }
 
   /** Lets the next task of a client go on; the client goes behind all others. */
@@ -129,6 +140,7 @@ class Turns {
     this.count++;
     if (client !== this.#lastClient) this.#aloneSinceMs = this.#busyMs;
     this.#lastClient = client;
+    this.#lastMs = this.#busyMs;
     this.#wasShort = kind === 'short';
     if (kind === 'sending' || kind === 'sending on') {
       begin(kind === 'sending' ? SLICE_MS : LONG_SLICE_MS);

@@ -1,10 +1,10 @@
-import { describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { clientTurn, connectionClosed, connectionTurn, TimeSlice } from '../../src/slice.ts';
 
 const clock = vi.hoisted(() => ({ nowMs: 0 }));
 vi.mock('../../src/shared.ts', () => ({ monotonicMs: () => clock.nowMs }));
 
-/** Takes slices of `ms` each, on a clock that only these tasks move. */
+/** Takes slices of `ms` each, on a clock that hardly anything else moves. */
 async function work(client: string, order: string[], { turns, ms }: { turns: number; ms: number }): Promise<void> {
   const slice = new TimeSlice(client);
   for (let turn = 0; turn < turns; turn++) {
@@ -12,6 +12,30 @@ async function work(client: string, order: string[], { turns, ms }: { turns: num
     order.push(client);
     clock.nowMs += ms;
   }
+}
+
+// A little time passes even when nobody works, or who waits for that would wait for ever.
+let passing: NodeJS.Immediate;
+const pass = (): void => {
+  clock.nowMs += 0.0001;
+  passing = setImmediate(pass);
+};
+beforeAll(pass);
+afterAll(() => clearImmediate(passing));
+
+/** Lets `ms` pass in each turn of the event loop until a task ends; gives the number of turns. */
+async function whileTimePasses(ms: number, task: () => Promise<unknown>): Promise<number> {
+  let count = 0;
+  let isDone = false;
+  const turn = (): void => {
+    count++;
+    clock.nowMs += ms;
+    if (!isDone) setImmediate(turn);
+  };
+  setImmediate(turn);
+  await task();
+  isDone = true;
+  return count;
 }
 
 describe('a client that takes more than its slice of 2 ms', () => {
@@ -49,12 +73,11 @@ describe('short work', () => {
       for (let turn = 0; turn < 2; turn++) {
         await connectionTurn('comes and goes');
         order.push('comes and goes');
-        clock.nowMs += 2;
       }
     };
-    await Promise.all([connecting(), work('modest', order, { turns: 12, ms: 0.3 })]);
+    await Promise.all([connecting(), work('modest', order, { turns: 12, ms: 0.09 })]);
     // Twice 0.4 ms.
-    expect(order.lastIndexOf('comes and goes') - 1).toBe(3);
+    expect(order.lastIndexOf('comes and goes') - 1).toBe(9);
   });
 });
 
@@ -79,25 +102,33 @@ describe('connections that are closed at once', () => {
 });
 
 describe('a client that nobody else has had a turn beside for as long as debts last', () => {
-  /** Turns of the event loop that so many connections take, each of which leaves 0.8 ms to others. */
-  async function turnsOfLoop(connections: number): Promise<number> {
-    let count = 0;
-    let isDone = false;
-    const turn = (): void => {
-      count++;
-      // What the client itself keeps the event loop busy with.
-      clock.nowMs += 0.2;
-      if (!isDone) setImmediate(turn);
-    };
-    setImmediate(turn);
-    for (let connection = 0; connection < connections; connection++) await connectionTurn('alone');
-    isDone = true;
-    return count;
-  }
+  /** Turns of the event loop that so many connections take, each of which leaves 0.8 ms to others; it is busy with the client's own. */
+  const turnsOfLoop = (connections: number): Promise<number> =>
+    whileTimePasses(0.2, async () => {
+      for (let connection = 0; connection < connections; connection++) await connectionTurn('alone');
+    });
 
   it('waits for nothing', async () => {
-    expect(await turnsOfLoop(50)).toBeGreaterThan(150);
+    expect(await turnsOfLoop(50)).toBeGreaterThan(100);
     await turnsOfLoop(200);
     expect(await turnsOfLoop(50)).toBeLessThan(60);
+  });
+});
+
+describe('a client that owes when nobody else has anything to do', () => {
+  it('waits 2 ms for who had a turn before', async () => {
+    const times: number[] = [];
+    const take = async (client: string, ms: number): Promise<void> => {
+      await new TimeSlice(client).yield();
+      times.push(clock.nowMs);
+      clock.nowMs += ms;
+    };
+    await whileTimePasses(0.01, async () => {
+      await Promise.all([take('greedy', 20), take('modest', 0.1)]);
+      await take('greedy', 1);
+    });
+    const waitMs = times[2]! - times[1]!;
+    expect(waitMs).toBeGreaterThan(2);
+    expect(waitMs).toBeLessThan(2.2);
   });
 });
