@@ -82,14 +82,15 @@ export class CommonReadings {
     const known = group.readings.get(path);
     const isUsable = known !== undefined && known.beganMs >= sinceMs && nowMs - known.beganMs <= SHARED_MS;
     const reading = isUsable ? known : this.#begin(member, directory, path);
-    this.#counts[isUsable ? 'shared' : 'read']++;
     try {
       if (!reading.isListed) {
         await reading.listed;
         // SECURITY: all who have waited for the names would go on in one turn of the event loop.
         if (isUsable) await reader.slice.yield();
       }
-      return await finish(reading, reader);
+      const entries = await finish(reading, reader);
+      if (entries !== null) this.#counts[isUsable ? 'shared' : 'read']++;
+      return entries;
     } catch (thrown) {
       this.#forget(reading);
       if (thrown instanceof FileError) return null;
