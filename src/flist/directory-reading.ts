@@ -6,9 +6,6 @@ import type { ModuleView } from '../vfs/module-root.ts';
 import type { DirectoryPath } from '../vfs/path.ts';
 import { type StoredEntries, StoredEntriesBuilder } from './stored-entries.ts';
 
-/** Names between two looks at the clock. */
-const NAMES_PER_LOOK = 32;
-
 export interface ReadingPlan {
   readonly directory: DirectoryPath;
   /** Called once the names are there. @returns whether so many bytes may be kept for others. */
@@ -46,12 +43,10 @@ export class DirectoryReading {
   goOn(view: ModuleView, slice: Pick<TimeSlice, 'expired'>): boolean {
     const builder = this.#builder;
     if (builder === null || this.#entries !== null) return true;
-    for (let looked = 0; !builder.isComplete; looked++) {
-      if (looked % NAMES_PER_LOOK === 0 && slice.expired) return false;
-      if (!builder.lookAtNext(view, this.#plan.directory)) this.#plan.onVanished();
-    }
-    this.#entries = builder.entries();
-    return true;
+    const isComplete = builder.goOn(view, this.#plan.directory, slice);
+    if (!builder.isWhole) this.#plan.onVanished();
+    if (isComplete) this.#entries = builder.entries();
+    return isComplete;
   }
 
   async #list(view: ModuleView): Promise<void> {

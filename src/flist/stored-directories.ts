@@ -17,9 +17,6 @@ import type { ModuleView } from '../vfs/module-root.ts';
 import type { DirectoryPath } from '../vfs/path.ts';
 import { StoredEntries, StoredEntriesBuilder } from './stored-entries.ts';
 
-/** Names between two looks at the clock. */
-const NAMES_PER_LOOK = 32;
-
 export interface StoredTree {
   /** Tells it from all other trees. */
   readonly name: string;
@@ -71,9 +68,10 @@ export class StoredDirectories {
         return null;
       }
       const builder = new StoredEntriesBuilder(names);
-      const isWhole = await this.#look(directory, builder);
+      const slice = new TimeSlice();
+      while (!builder.goOn(view, directory, slice)) await slice.yield();
       // What vanishes while it is read belongs to the message of one client only.
-      if (!isWhole) this.#store.abandon(claim);
+      if (!builder.isWhole) this.#store.abandon(claim);
       else if (!this.#store.publish(claim, builder.parts(), true)) this.#isFull = true;
       return builder.entries();
     } catch (thrown) {
@@ -83,17 +81,6 @@ export class StoredDirectories {
     } finally {
       onReading(false);
     }
-  }
-
-  /** @returns whether every name was still there. */
-  async #look(directory: DirectoryPath, builder: StoredEntriesBuilder): Promise<boolean> {
-    const slice = new TimeSlice();
-    let isWhole = true;
-    for (let i = 0; !builder.isComplete; i++) {
-      if (i % NAMES_PER_LOOK === 0 && slice.expired) await slice.yield();
-      if (!builder.lookAtNext(this.#tree.view, directory)) isWhole = false;
-    }
-    return isWhole;
   }
 }
 

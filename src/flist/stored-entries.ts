@@ -4,6 +4,7 @@
  */
 
 import { FileError, VanishedError } from '../errors.ts';
+import type { TimeSlice } from '../slice.ts';
 import type { FileStats, ModuleView } from '../vfs/module-root.ts';
 import type { DirectoryPath } from '../vfs/path.ts';
 import {
@@ -21,6 +22,9 @@ const HEADER_BYTES = 8;
 const ENTRY_BYTES = 84;
 
 const NANOSECONDS = 1_000_000_000n;
+
+/** Names between two looks at the clock. */
+const NAMES_PER_LOOK = 32;
 
 /** Columns of the table. */
 interface Columns {
@@ -211,39 +215,49 @@ export class StoredEntriesBuilder {
   readonly #targets: Buffer[] = [];
   readonly #entry = newEntry();
   #added = 0;
+  #isWhole = true;
   #namesLength = 0;
   #targetsLength = 0;
 
   /** @param names latin1; an entry for each has to follow. */
   constructor(names: readonly string[]) {
     const count = names.length;
+    const bytes = StoredEntriesBuilder.bytesFor(names);
     this.#names = names;
-    this.#bytes = Buffer.from(new ArrayBuffer(StoredEntriesBuilder.bytesFor(names)));
+    this.#bytes = Buffer.from(new ArrayBuffer(bytes));
     this.#bytes.writeUInt32LE(count, 0);
-    this.#bytes.writeUInt32LE(lengthOf(names), 4);
+    this.#bytes.writeUInt32LE(bytes - HEADER_BYTES - ENTRY_BYTES * count, 4);
     this.#columns = columnsOf(this.#bytes.buffer, count);
   }
 
   /** Memory that a directory with these names needs, but for links. */
   static bytesFor(names: readonly string[]): number {
-    return HEADER_BYTES + ENTRY_BYTES * names.length + lengthOf(names);
+    return names.reduce((sum, { length }) => sum + length, HEADER_BYTES + ENTRY_BYTES * names.length);
   }
 
-  get isComplete(): boolean {
-    return this.#added === this.#names.length;
+  /** Whether every name so far was still there when it was looked at. */
+  get isWhole(): boolean {
+    return this.#isWhole;
   }
 
-  /** Looks at the next name. @returns whether it was still there. */
-  lookAtNext(view: ModuleView, directory: DirectoryPath): boolean {
+  /** Looks at names until the table is complete or the slice is over. @returns whether it is complete. */
+  goOn(view: ModuleView, directory: DirectoryPath, slice: Pick<TimeSlice, 'expired'>): boolean {
+    for (let looked = 0; this.#added < this.#names.length; looked++) {
+      if (looked % NAMES_PER_LOOK === 0 && slice.expired) return false;
+      this.#lookAtNext(view, directory);
+    }
+    return true;
+  }
+
+  #lookAtNext(view: ModuleView, directory: DirectoryPath): void {
     const name = this.#names[this.#added]!;
     try {
       const stats = view.lstat(directory, name);
       this.#add(stats, stats.isSymbolicLink() ? view.readlink(directory, Buffer.from(name, 'latin1')) : null);
-      return true;
     } catch (thrown) {
       if (!(thrown instanceof FileError)) throw thrown;
       this.#add(null, null);
-      return !(thrown instanceof VanishedError);
+      if (thrown instanceof VanishedError) this.#isWhole = false;
     }
   }
 
@@ -294,8 +308,4 @@ export class StoredEntriesBuilder {
     columns.device[i] = stats.dev;
     columns.inode[i] = stats.ino;
   }
-}
-
-function lengthOf(names: readonly string[]): number {
-  return names.reduce((sum, { length }) => sum + length, 0);
 }

@@ -239,7 +239,7 @@ class Session implements LiveSession, Sheddable {
         digestCache === undefined ? null : { cache: digestCache, inTurn: (read) => this.#ticket.readInTurn(read) },
       listCache:
         listCache === undefined || module.listCache === null ? null : { cache: listCache, settings: module.listCache },
-      readings: (await this.#daemon.readings?.()) ?? null,
+      readings: module.listCache === null ? ((await this.#daemon.readings?.()) ?? null) : null,
       idleMs: timeoutSec * 1000,
       onFileSent: (file) => this.#fileSent(module, file),
       onProgress: (progress) => {

@@ -62,7 +62,7 @@ export interface TransferSetup {
   readonly digests: Omit<SharedDigests, 'sum'> | null;
   /** Lists shared with other sessions; null where the module has no `file_list_cache`. */
   readonly listCache: { readonly cache: ListCache; readonly settings: ListCacheSettings } | null;
-  /** Directories shared with sessions that list at the same time, where lists are not; null where there is one session only. */
+  /** Directories shared with sessions that list at the same time; null where lists are shared, or there is one session only. */
   readonly readings: CommonReadings | null;
   /** Silence after which the session ends, in milliseconds. */
   readonly idleMs: number;
@@ -99,7 +99,7 @@ export async function runTransfer(setup: TransferSetup): Promise<void> {
     const alone = listContext(setup, view, filter, listSum);
     const sources = await sourceArguments(alone, setup, { reader, framed });
     shared = sharedLists(alone, setup, sources);
-    reading = setup.listCache === null ? commonReadings(alone, setup, sources) : null;
+    reading = commonReadings(alone, setup, sources);
     const context = { ...alone, directories: reading };
     const lists = new FileLists(context, shared?.source);
     const progress = new TransferProgress(lists, writer, setup.onFileSent);

@@ -7,7 +7,7 @@ import { compareSnapshots } from '../helpers/compare-snapshots.ts';
 import { moduleUrl, rsync } from '../helpers/rsync.ts';
 import { removeTree, scratchDir } from '../helpers/scratch.ts';
 import { makeTree } from '../helpers/tree.ts';
-import { MONITORED } from '../session/support/limit-hits.ts';
+import { MONITORED, metricsOf } from '../session/support/limit-hits.ts';
 import { Server } from '../session/support/server.ts';
 import { hasRoot } from '../setup/clients.ts';
 import { makeListTree, OPTION_SETS, pullInto } from './list-cases.ts';
@@ -51,8 +51,7 @@ const list = () => rsync(['-r', '--list-only', moduleUrl(port, 'pub')]);
 
 /** Directories that were taken from other sessions so far. */
 async function shared(): Promise<number> {
-  const { address } = await server.waitFor(({ msg }) => msg === 'monitoring');
-  const text = await (await fetch(`http://${address}/metrics`)).text();
+  const text = await metricsOf(server);
   return Number(/^gokr_rsyncd_events_total\{event="directories_read_by_others"\} (\d+)$/m.exec(text)?.[1]);
 }
 

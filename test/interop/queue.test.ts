@@ -8,7 +8,7 @@ import { createHostKeyFile } from '../../src/listener/ssh/hostkey.ts';
 import { rsync } from '../helpers/rsync.ts';
 import type { RunResult } from '../helpers/run.ts';
 import { removeTree, scratchDir } from '../helpers/scratch.ts';
-import { MONITORED } from '../session/support/limit-hits.ts';
+import { MONITORED, metricsOf } from '../session/support/limit-hits.ts';
 import { Peer } from '../session/support/peer.ts';
 import { Server } from '../session/support/server.ts';
 import { allDone, data, enter, NO_MORE_FILTERS, pullArguments } from '../session/support/wire.ts';
@@ -55,8 +55,7 @@ describe.runIf(hasRoot() && haveTool('ssh') && haveTool('openssl'))('the queue o
     return Number(String(address).split(':').at(-1));
   };
   const queued = async (): Promise<number> => {
-    const { address } = await server.waitFor(({ msg }) => msg === 'monitoring');
-    const text = await (await fetch(`http://${address}/metrics`)).text();
+    const text = await metricsOf(server);
     return Number(/^gokr_rsyncd_sessions_queued\{module="pub"\} (\d+)$/m.exec(text)?.[1]);
   };
   /** Starts a client, and waits until it waits. */

@@ -1,15 +1,12 @@
 /** Shared by the block search tests: makes sums as a client does, drives a search, expands its output. */
 
-import { arena } from '../../../src/arena.ts';
 import { weakSum } from '../../../src/checksum/rolling.ts';
 import type { TransferSums } from '../../../src/checksum/sums.ts';
 import { DEFAULT_LIMITS, type Limits } from '../../../src/limits.ts';
 import { TimeSlice } from '../../../src/slice.ts';
 import { BlockSums } from '../../../src/transfer/block-sums.ts';
+import { DeltaState } from '../../../src/transfer/delta.ts';
 import { BlockMatcher, type MatchOptions, SEARCH } from '../../../src/transfer/match.ts';
-import { borrowReadWindow, returnReadWindow } from '../../../src/vfs/read-window.ts';
-
-const BITMAP_BYTES = 256 * 1024;
 
 export type Op = ['lit', Buffer] | ['match', number];
 
@@ -67,6 +64,7 @@ export async function search({
   const ops: Op[] = [];
   const offsets: number[] = [];
   const slice = new TimeSlice();
+  const state = new DeltaState();
   const sink = {
     literal(from: number, to: number): void {
       ops.push(['lit', Buffer.from(window.bytes.subarray(from, to))]);
@@ -82,11 +80,12 @@ export async function search({
     limits: DEFAULT_LIMITS,
     seed: 0x2545f491,
     blockVariant: null,
-    bitmap: inArena ? arena.lend(BITMAP_BYTES, 1) : null,
+    bitmap: inArena ? state.bitmap() : null,
   };
+  if (inArena && defaults.bitmap === null) throw new Error('the arena has nothing left to lend');
   const matcher = await BlockMatcher.create(sums, transferSums, sink, { ...defaults, ...options, slice });
-  const memory = inArena ? borrowReadWindow()! : Buffer.alloc(matcher.windowBytes);
-  const window = { bytes: memory.subarray(0, matcher.windowBytes), start: 0, length: 0 };
+  const bytes = inArena ? state.window(matcher.windowBytes) : Buffer.alloc(matcher.windowBytes);
+  const window = { bytes, start: 0, length: 0 };
   let heldBack = 0;
   for (let state = matcher.search(window, slice); state !== SEARCH.DONE; state = matcher.search(window, slice)) {
     if (state === SEARCH.YIELD) {
@@ -101,10 +100,7 @@ export async function search({
     const from = window.start + window.length;
     window.length += file.copy(window.bytes, window.length, from, from + piece);
   }
-  if (inArena) {
-    returnReadWindow(memory);
-    arena.giveBack(defaults.bitmap!);
-  }
+  state.release();
   return { ops, matcher, offsets, heldBack };
 }
 
